@@ -1,0 +1,23 @@
+"""A program that stops without saying goodbye: killed in the middle of its work."""
+
+import os
+import signal
+import sys
+import time
+
+import datacat
+
+
+def main(seconds: float = 5) -> None:
+    """Convert pictures until the end comes."""
+    session = datacat.create_session(product="converter", version="0.9", tags=["demo"])
+    for picture in range(1, 6):
+        session.update_state({"converting": {"picture": f"img_{picture:03}.png"}})
+        session.log_event("picture_started", {"number": picture})
+        time.sleep(seconds / 5)
+    session.flush()
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""datacat: a flight recorder for running programs.
+
+>>> import datacat
+>>> with datacat.create_session(product="editor", version="2.3.1") as session:  # doctest: +SKIP
+...     session.update_state({"window_state": {"open": ["w1", "w2"]}})
+...     session.log_event("saved", {"path": "a.txt"})
+"""
+
+from importlib.metadata import version as _version
+
+from datacat.client.api import DatacatClient
+from datacat.client.session import Session, Stats, create_session
+from datacat.model.errors import DatacatError, InvalidInput, RequestFailed
+
+__version__ = _version("datacat")
+
+__all__ = [
+    "DatacatClient",
+    "DatacatError",
+    "InvalidInput",
+    "RequestFailed",
+    "Session",
+    "Stats",
+    "create_session",
+]

@@ -1,0 +1,64 @@
+"""The application: handlers, errors and what they are given to work with."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+
+from datacat.api import errors, openapi
+from datacat.api.health import healthz, readyz
+from datacat.api.sessions import SessionsController
+from datacat.ingest.committer import Committer
+from datacat.model.clock import Clock
+from datacat.store.port import Reader
+
+
+def create_app(
+    *,
+    ingest: Committer,
+    open_reader: Callable[[], Reader],
+    clock: Clock,
+    more_handlers: Sequence[ControllerRouterHandler] = (),
+) -> Litestar:
+    """The ASGI application.
+
+    Args:
+        ingest: started and stopped with the application.
+        open_reader: called once the store is there.
+        clock: the server's time.
+        more_handlers: routes of other stations, such as the Grafana export.
+    """
+    readers: list[Reader] = []
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await ingest.start()
+        readers.append(open_reader())
+        try:
+            yield
+        finally:
+            readers.pop().close()  # first: the last one to close folds the log into the file, and must be the writer
+            await ingest.stop()
+
+    return Litestar(
+        route_handlers=[
+            SessionsController,
+            healthz,
+            readyz,
+            openapi.document,
+            openapi.assets(),
+            *more_handlers,
+        ],
+        dependencies={
+            "ingest": Provide(lambda: ingest, sync_to_thread=False),
+            "reader": Provide(lambda: readers[0], sync_to_thread=False),
+            "clock": Provide(lambda: clock, sync_to_thread=False),
+        },
+        exception_handlers=errors.HANDLERS,
+        lifespan=[lifespan],
+        openapi_config=openapi.config(),
+        request_max_body_size=None,  # api/body.py holds the limit, with our own error
+        logging_config=None,  # server/run.py decides what the log says
+    )

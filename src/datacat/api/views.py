@@ -1,0 +1,47 @@
+"""The shapes of answers, as OpenAPI shows them."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from datacat.query.sessions import SessionHead
+
+
+class Ok(Struct):
+    """It is done, and durable."""
+
+    status: Literal["ok"] = "ok"
+
+
+class SessionCreated(Struct):
+    """The session's id: the one asked for, or a new one."""
+
+    session_id: str
+
+
+class EventAnswer(Struct):
+    """One event of a session; ``data`` is a JSON object."""
+
+    timestamp: str
+    name: str
+    level: str
+    message: str | None
+    data: dict[str, Any]
+
+
+class MetricAnswer(Struct):
+    """One metric of a session."""
+
+    timestamp: str
+    name: str
+    kind: str
+    value: float
+    unit: str | None
+    tags: list[str]
+
+
+class SessionView(SessionHead, kw_only=True, omit_defaults=True):
+    """A session whole: its lists are oldest first, and left out where that was asked for."""
+
+    events: list[EventAnswer] = []
+    metrics: list[MetricAnswer] = []

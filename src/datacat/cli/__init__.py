@@ -1,0 +1,14 @@
+"""The ``datacat`` command: one file a command."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; without the server's libraries, say how to get them."""
+    try:
+        from datacat.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("datacat"):
+            raise
+        sys.exit(f"the datacat command needs {error.name}: pip install 'datacat[server]'")
+    app()

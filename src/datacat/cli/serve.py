@@ -1,0 +1,58 @@
+"""``datacat serve``: run the service."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datacat.model.errors import ConfigurationError, StoreError
+from datacat.server import run, settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. [default: 8080]")] = None,
+    database: Annotated[str | None, typer.Option(help="The SQLite file. [default: datacat.db]")] = None,
+    durability: Annotated[
+        str | None,
+        typer.Option(
+            help="What an answer survives: full a power cut, normal a killed process. [default: full]"
+        ),
+    ] = None,
+    insecure_no_auth: Annotated[
+        bool | None,
+        typer.Option("--insecure-no-auth", help="Serve an address others can reach, with no key asked."),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error. [default: info]")
+    ] = None,
+    stop_timeout: Annotated[
+        int | None, typer.Option(help="Seconds that open requests are given at a stop. [default: 10]")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with these settings.")] = None,
+) -> None:
+    """Run the service. Every option is also DATACAT_<NAME> in the environment, and a key in --config."""
+    flags = {
+        "host": host,
+        "port": port,
+        "database": database,
+        "durability": durability,
+        "insecure_no_auth": insecure_no_auth,
+        "log_level": log_level,
+        "stop_timeout": stop_timeout,
+    }
+    try:
+        chosen = settings.load(flags, os.environ, config)
+        run.serve(chosen, lambda url: _announce(url, chosen))
+    except (ConfigurationError, StoreError) as error:
+        typer.secho(f"datacat: {error}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1) from None
+
+
+def _announce(url: str, chosen: settings.Settings) -> None:
+    typer.echo(f"datacat listens on {url}")
+    typer.echo(f"  database   {Path(chosen.database).absolute()} ({chosen.durability} durability)")
+    typer.echo(f"  API pages  {url}/docs")
+    typer.echo(f"  sessions   {url}/api/grafana/sessions")
+    typer.echo("Ctrl-C stops it.")

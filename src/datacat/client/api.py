@@ -1,0 +1,111 @@
+"""Plain synchronous calls of the REST API: no thread, no buffer, errors raised."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import urllib3
+
+from datacat.client.encode import encode_data, encode_quickly
+from datacat.client.transport import USER_AGENT
+from datacat.model.errors import RequestFailed
+
+JsonObject = dict[str, Any]
+
+
+class DatacatClient:
+    """One service; every method is one request and its answer.
+
+    Args:
+        url: where the service is.
+        timeout: seconds to wait for it.
+
+    Raises:
+        RequestFailed: from every method, when the service refuses or does not answer.
+    """
+
+    def __init__(self, url: str = "http://localhost:8080", *, timeout: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self._pool = urllib3.PoolManager(retries=False, timeout=timeout)
+
+    def register_session(self, product: str | None = None, version: str | None = None, **fields: Any) -> str:
+        """Create a session (``fields``: id, environment, hostname, machine_id, pid, tags); its id."""
+        given = {"product": product, "version": version, **fields}
+        body = {name: value for name, value in given.items() if value is not None}
+        session_id: str = self._call("POST", "/api/sessions", body)["session_id"]
+        return session_id
+
+    def get_session(self, session_id: str, *, events: bool = True, metrics: bool = True) -> JsonObject:
+        """The whole session, or without its lists."""
+        query = f"?events={int(events)}&metrics={int(metrics)}"
+        session: JsonObject = self._call("GET", self._path(session_id) + query)
+        return session
+
+    def update_state(self, session_id: str, state: Mapping[str, Any]) -> None:
+        """Merge ``state`` into the session's."""
+        self._call("POST", self._path(session_id, "state"), state)
+
+    def log_event(
+        self,
+        session_id: str,
+        name: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        level: str = "info",
+        message: str | None = None,
+    ) -> None:
+        """Record one event."""
+        body = {"name": name, "data": data or {}, "level": level, "message": message}
+        self._call("POST", self._path(session_id, "events"), body)
+
+    def log_metric(
+        self,
+        session_id: str,
+        name: str,
+        value: float,
+        tags: Iterable[str] = (),
+        *,
+        kind: str = "gauge",
+        unit: str | None = None,
+    ) -> None:
+        """Record one metric."""
+        body = {"name": name, "value": value, "tags": list(tags), "kind": kind, "unit": unit}
+        self._call("POST", self._path(session_id, "metrics"), body)
+
+    def heartbeat(self, session_id: str) -> None:
+        """The program's main loop is alive."""
+        self._call("POST", self._path(session_id, "heartbeat"))
+
+    def end_session(self, session_id: str) -> None:
+        """The program says goodbye."""
+        self._call("POST", self._path(session_id, "end"))
+
+    def get_all_sessions(self) -> list[JsonObject]:
+        """Every session whole; for a large server read the export as a stream instead."""
+        sessions: list[JsonObject] = self._call("GET", "/api/grafana/sessions")
+        return sessions
+
+    def _path(self, session_id: str, call: str = "") -> str:
+        return f"/api/sessions/{quote(session_id, safe='')}" + (f"/{call}" if call else "")
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
+        data = None if body is None else encode_quickly(encode_data(body))
+        try:
+            response = self._pool.request(method, self.url + path, body=data, headers=headers)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise RequestFailed(f"{method} {self.url}{path}: no answer: {error}") from error
+        try:
+            answer = msgspec.json.decode(response.data)
+        except msgspec.MsgspecError:
+            answer = None
+        if response.status != 200 or answer is None:
+            problem = answer if isinstance(answer, dict) else {}
+            detail = problem.get("detail", "the answer is not datacat's: is the URL right?")
+            raise RequestFailed(
+                f"{method} {self.url}{path}: {response.status} {detail}",
+                status=response.status,
+                code=str(problem.get("code", "")),
+            )
+        return answer

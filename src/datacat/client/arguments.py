@@ -1,0 +1,89 @@
+"""Wrong arguments are the programmer's to mend, so they raise at once, and say how."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, get_args
+
+from datacat.model import limits
+from datacat.model.records import Kind, Level
+
+_LEVELS: Final = frozenset(get_args(Level))
+_KINDS: Final = frozenset(get_args(Kind))
+
+Tags = Iterable[str] | Mapping[str, Any]
+
+
+def check_name(name: object) -> None:
+    """A name is text of 1 to 200 characters."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be text, found {type(name).__name__}: log_event('saved', {{…}})")
+    if not 0 < len(name) <= limits.MAX_NAME_LENGTH:
+        raise ValueError(
+            f"name must have 1 to {limits.MAX_NAME_LENGTH} characters, it has {len(name)}: "
+            "what varies belongs into data or tags"
+        )
+
+
+def check_level(level: str) -> None:
+    """One of the five levels."""
+    if level not in _LEVELS:
+        raise ValueError(f"level must be one of {', '.join(get_args(Level))}, found {level!r}")
+
+
+def check_kind(kind: str) -> None:
+    """One of the four kinds."""
+    if kind not in _KINDS:
+        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, found {kind!r}")
+
+
+def check_mapping(value: object, name: str) -> None:
+    """Something with keys."""
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"{name} must be a mapping, found {type(value).__name__}: wrap it, as in {{'value': …}}"
+        )
+
+
+def check_value(value: object) -> float:
+    """A number; whether it is finite is not the programmer's fault."""
+    try:
+        return float(value)  # type: ignore[arg-type]  # asking is the check
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"value must be a number, found {type(value).__name__}: log text as an event"
+        ) from None
+    except OverflowError:
+        return float("inf")
+
+
+def check_positive(value: float, name: str) -> None:
+    """A number of seconds that can pass."""
+    if not value > 0:
+        raise ValueError(f"{name} must be more than 0 seconds, found {value!r}")
+
+
+def tag_list(tags: Tags) -> list[str]:
+    """Tags as the wire has them: ``scene:menu``; a mapping's pairs are joined by a colon."""
+    if isinstance(tags, str):
+        raise TypeError(f"tags must be a list of text, found text: write tags=[{tags!r}]")
+    listed: list[Any] = (
+        [f"{key}:{value}" for key, value in tags.items()] if isinstance(tags, Mapping) else list(tags)
+    )
+    for tag in listed:
+        if not isinstance(tag, str) or len(tag) > limits.MAX_NAME_LENGTH:
+            raise TypeError(
+                f"a tag must be text of at most {limits.MAX_NAME_LENGTH} characters, found {tag!r}"[:300]
+            )
+    if len(listed) > limits.MAX_TAGS:
+        raise ValueError(f"at most {limits.MAX_TAGS} tags, found {len(listed)}")
+    return listed
+
+
+def label(value: object, name: str) -> str | None:
+    """Text of at most 200 characters, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text, found {type(value).__name__}")
+    if len(value) > limits.MAX_NAME_LENGTH:
+        raise ValueError(f"{name} must have at most {limits.MAX_NAME_LENGTH} characters, it has {len(value)}")
+    return value

@@ -1,0 +1,101 @@
+"""Exceptions that nobody caught, and programs that end: seen here, told to every open session.
+
+The hooks that stood before are called after the session was told, with the same arguments; a
+session that has ended is told nothing more.
+"""
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import traceback
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol
+
+
+class Listener(Protocol):
+    """What a session does when told."""
+
+    def on_uncaught(self, error: BaseException, thread: str, *, fatal: bool) -> None:
+        """An exception reached the top of a thread."""
+        ...
+
+    def on_exit(self) -> None:
+        """The interpreter is about to end."""
+        ...
+
+    def on_forked_child(self) -> None:
+        """This process is a fork of the one that made the session."""
+        ...
+
+
+_listeners: "weakref.WeakSet[Listener]" = weakref.WeakSet()
+_installed = False
+
+
+def listen(listener: Listener) -> None:
+    """Tell ``listener`` from now on; it is held weakly."""
+    global _installed  # the hooks are the process's, so they go in once a process
+    _listeners.add(listener)
+    if _installed:
+        return
+    _installed = True
+    sys.excepthook = _excepthook(sys.excepthook)
+    threading.excepthook = _threading_excepthook(threading.excepthook)
+    atexit.register(_at_exit)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An exception as data: ``type``, ``message``, ``module`` and ``traceback`` (text)."""
+    kind = type(error)
+    return {
+        "type": kind.__qualname__,
+        "module": kind.__module__,
+        "message": str(error)[:10_000],
+        "traceback": "".join(traceback.format_exception(error))[-50_000:],
+    }
+
+
+def _tell(act: Callable[[Listener], None]) -> None:
+    for listener in list(_listeners):
+        # Nothing of ours may add to the program's trouble.
+        with contextlib.suppress(Exception):
+            act(listener)
+
+
+def _excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt | SystemExit):
+            _tell(lambda listener: listener.on_uncaught(error, "MainThread", fatal=True))
+        before(kind, error, trace)
+
+    return hook
+
+
+def _threading_excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
+    def hook(args: threading.ExceptHookArgs) -> None:
+        error = args.exc_value
+        if error is not None and not isinstance(error, SystemExit):
+            name = args.thread.name if args.thread else "unknown"
+            _tell(lambda listener: listener.on_uncaught(error, name, fatal=False))
+        before(args)
+
+    return hook
+
+
+def _at_exit() -> None:
+    _tell(lambda listener: listener.on_exit())
+
+
+def _after_fork() -> None:
+    _tell(lambda listener: listener.on_forked_child())
+    # A child of multiprocessing leaves without atexit, but runs the finalizers of its own.
+    if "multiprocessing" in sys.modules:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _at_exit, exitpriority=10)

@@ -1,0 +1,424 @@
+"""The handle that a program holds.
+
+What must hold: a call encodes at once, puts the record into the buffer, and returns. It waits for
+no lock, no disk and no server, and raises only for what the programmer wrote wrong.
+"""
+
+import math
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+from msgspec import Struct
+
+from datacat.client import hooks
+from datacat.client.api import DatacatClient
+from datacat.client.arguments import (
+    Tags,
+    check_kind,
+    check_level,
+    check_mapping,
+    check_name,
+    check_positive,
+    check_value,
+    label,
+    tag_list,
+)
+from datacat.client.buffer import Buffer, MemoryBuffer
+from datacat.client.encode import encode_data, encode_quickly, encode_record, plain
+from datacat.client.heartbeat import HeartbeatMonitor
+from datacat.client.shipper import Shipper
+from datacat.client.transport import HttpTransport, Transport
+from datacat.model import limits
+from datacat.model.clock import Clock, SystemClock
+from datacat.model.errors import InvalidInput
+from datacat.model.ids import new_session_id, parse_session_id
+from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
+from datacat.model.state import depth, parse_pointer
+
+DEFAULT_URL: Final = "http://localhost:8080"
+DEFAULT_BUFFER_BYTES: Final = 16 * 1024 * 1024
+EXIT_TIMEOUT: Final = 3.0
+
+
+class Stats(Struct, frozen=True):
+    """What became of this session's records so far; ``dropped`` is by kind."""
+
+    shipped: int
+    rejected: int
+    dropped: dict[str, int]
+    waiting: bool
+    last_error: str | None
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How a session behaves; see :func:`datacat.create_session`."""
+
+    url: str = DEFAULT_URL
+    capture_exceptions: bool = True
+    end_at_exit: bool = True
+    exit_timeout: float = EXIT_TIMEOUT
+    max_buffer_bytes: int = DEFAULT_BUFFER_BYTES
+    in_forked_child: Literal["new_session", "silent"] = "new_session"
+
+
+class Session:
+    """One run of this program; made by :func:`datacat.create_session`."""
+
+    def __init__(
+        self,
+        start: Start,
+        options: Options,
+        *,
+        session_id: str | None = None,
+        clock: Clock | None = None,
+        make_transport: Callable[[], Transport] | None = None,
+    ) -> None:
+        self.session_id = session_id or new_session_id()
+        self.options = options
+        self._start = start
+        self._clock = clock or SystemClock()
+        self._make_transport = make_transport or (lambda: HttpTransport(options.url))
+        self._monitors: dict[str, HeartbeatMonitor] = {}
+        self._begin()
+        hooks.listen(self)
+
+    def _begin(self) -> None:
+        self._ended = False
+        self._silent = False
+        self._shipping_for = 0
+        self._fatal: BaseException | None = None
+        self._buffer: Buffer = MemoryBuffer(self._clock, self.options.max_buffer_bytes)
+        self._add = self._buffer.append
+        self._shipper = Shipper(self.session_id, self._buffer, self._make_transport())
+        self._record("start", self._start)
+
+    def _ship(self) -> None:
+        self._shipping_for = os.getpid()
+        self._shipper.start()
+
+    def _record(self, kind: str, record: Base) -> None:
+        if self._silent:
+            return
+        self._add(kind, encode_record(record))
+        if not self._shipping_for:
+            self._ship()
+
+    # What happened
+
+    def update_state(self, changes: Mapping[str, Any], *, remove: Sequence[str] = ()) -> None:
+        """Merge ``changes`` into the state, after removing what the JSON Pointers in ``remove`` name.
+
+        Objects merge, all else (arrays too) is replaced, and None is a value that is kept.
+        """
+        check_mapping(changes, "changes")
+        if isinstance(remove, str):
+            raise TypeError(f"remove must be a list of JSON Pointers: write remove=[{remove!r}]")
+        for pointer in remove:
+            parse_pointer(pointer)
+        merge = dict(changes)
+        record = State(time=self._clock.now(), merge=merge, remove=list(remove))
+        try:
+            body = encode_quickly(record)
+            sound = len(body) < 2 * limits.MAX_DEPTH or depth(merge) < limits.MAX_DEPTH
+        except Exception:  # noqa: BLE001  # the program's own objects may raise anything
+            sound = False
+        if not sound:
+            record.merge = plain(merge)
+        self._record("state", record)
+
+    def log_event(
+        self,
+        name: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        level: Level = "info",
+        message: str | None = None,
+    ) -> None:
+        """Record a named moment with a level, a message and data."""
+        if type(name) is not str or not 0 < len(name) <= limits.MAX_NAME_LENGTH:
+            check_name(name)
+        check_level(level)
+        if data is not None and type(data) is not dict:
+            check_mapping(data, "data")
+            data = dict(data)
+        if message is not None:
+            message = str(message)
+            if len(message) > limits.MAX_MESSAGE_LENGTH:
+                message = message[: limits.MAX_MESSAGE_LENGTH - 1] + "…"
+        raw = encode_data(data) if data else EMPTY
+        self._record(
+            "event", Event(time=self._clock.now(), name=name, level=level, message=message, data=raw)
+        )
+
+    def log_metric(
+        self, name: str, value: float, *, tags: Tags = (), kind: Kind = "gauge", unit: str | None = None
+    ) -> None:
+        """Record a number; one that is not finite, which JSON cannot hold, becomes an event that says so."""
+        check_name(name)
+        check_kind(kind)
+        number = check_value(value)
+        listed = tag_list(tags) if tags else []
+        unit = label(unit, "unit")
+        if math.isfinite(number):
+            record = Metric(
+                time=self._clock.now(), name=name, value=number, kind=kind, unit=unit, tags=listed
+            )
+            self._record("metric", record)
+        else:
+            data = {"metric": name, "value": str(number), "tags": listed}
+            self.log_event("metric_not_finite", data, level="warning")
+
+    def log_counter(self, name: str, value: float = 1, *, tags: Tags = (), unit: str | None = None) -> None:
+        """Record an increment: the sum over time is what counts."""
+        self.log_metric(name, value, tags=tags, kind="counter", unit=unit)
+
+    def log_gauge(self, name: str, value: float, *, tags: Tags = (), unit: str | None = None) -> None:
+        """Record a level, as it is now."""
+        self.log_metric(name, value, tags=tags, kind="gauge", unit=unit)
+
+    def log_histogram(self, name: str, value: float, *, tags: Tags = (), unit: str | None = None) -> None:
+        """Record one sample of many, whose distribution is of interest."""
+        self.log_metric(name, value, tags=tags, kind="histogram", unit=unit)
+
+    @contextmanager
+    def timer(self, name: str, *, tags: Tags = ()) -> Iterator[None]:
+        """Record the seconds that a block (or, as a decorator, a function) takes."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.log_metric(name, time.perf_counter() - began, tags=tags, kind="timer", unit="s")
+
+    def log_exception(self, error: BaseException | None = None, *, level: Level = "error") -> None:
+        """Record an exception, by default the one being handled, with its traceback."""
+        error = error or sys.exception()
+        if error is None:
+            raise ValueError(
+                "no exception is being handled: call log_exception() in an except block, or pass one"
+            )
+        self.log_event("exception", hooks.describe(error), level=level, message=str(error))
+
+    # Is it alive
+
+    def start_heartbeat_monitor(
+        self, timeout: float = 60, check_interval: float = 5, *, name: str = "main"
+    ) -> None:
+        """Watch for ``heartbeat(name)``; more than ``timeout`` seconds without one is a hang."""
+        check_positive(timeout, "timeout")
+        check_positive(check_interval, "check_interval")
+        check_name(name)
+        self.stop_heartbeat_monitor(name)
+        monitor = HeartbeatMonitor(
+            name,
+            timeout=timeout,
+            check_interval=check_interval,
+            clock=self._clock,
+            log_event=self.log_event,
+            log_heartbeat=lambda: self._record("heartbeat", Heartbeat(time=self._clock.now())),
+        )
+        self._monitors[name] = monitor
+        monitor.start()
+
+    def heartbeat(self, name: str = "main") -> None:
+        """The loop ``name`` is alive: one assignment, cheap enough for any loop."""
+        monitor = self._monitors.get(name)
+        if monitor is not None:
+            monitor.watch.last_beat = self._clock.monotonic()
+
+    def stop_heartbeat_monitor(self, name: str | None = None) -> None:
+        """Stop one monitor, or all."""
+        for each in [name] if name else list(self._monitors):
+            if monitor := self._monitors.pop(each, None):
+                monitor.stop()
+
+    @contextmanager
+    def pause_heartbeat_monitor(self, name: str | None = None) -> Iterator[None]:
+        """No hang is found while the block runs: a long step that was announced is none."""
+        monitors = [each for each in self._monitors.values() if name in (None, each.name)]
+        for monitor in monitors:
+            monitor.watch.pause()
+        try:
+            yield
+        finally:
+            for monitor in monitors:
+                monitor.watch.resume(self._clock.monotonic())
+
+    # Its end
+
+    @property
+    def stats(self) -> Stats:
+        """What became of the records so far."""
+        shipper = self._shipper
+        return Stats(
+            shipper.shipped, shipper.rejected, self._buffer.dropped, self._buffer.waiting, shipper.last_error
+        )
+
+    def get_details(self) -> dict[str, Any]:
+        """The session as the server has it, after sending what waits. This one call waits and raises.
+
+        Raises:
+            RequestFailed: the server refuses or does not answer.
+        """
+        self.flush()
+        return DatacatClient(self.options.url).get_session(self.session_id)
+
+    def flush(self, timeout: float = 5) -> bool:
+        """Wait until the server has everything, at most ``timeout`` seconds; whether it has."""
+        return self._silent or self._shipper.flush(timeout)
+
+    def end(self) -> None:
+        """Say goodbye and wait for what is still to be sent, ``exit_timeout`` seconds at most."""
+        self._finish("end", End(time=self._clock.now()))
+
+    def _finish(self, kind: str, record: Base) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self.stop_heartbeat_monitor()
+        self._record(kind, record)
+        self.flush(self.options.exit_timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            self.log_exception(error)
+        self.end()
+
+    # What the process tells us; see hooks.py
+
+    def on_uncaught(self, error: BaseException, thread: str, *, fatal: bool) -> None:
+        """Record an exception that nobody caught."""
+        if self._ended or not self.options.capture_exceptions:
+            return
+        data = {**hooks.describe(error), "thread": thread}
+        self.log_event("uncaught_exception", data, level="fatal" if fatal else "error", message=str(error))
+        if fatal:
+            self._fatal = error
+
+    def on_exit(self) -> None:
+        """End with the program, unless it was told not to."""
+        if self._fatal is not None:
+            data = encode_data(hooks.describe(self._fatal))
+            message = str(self._fatal)[: limits.MAX_MESSAGE_LENGTH]
+            self._finish("exit", Exit(time=self._clock.now(), cause="exception", message=message, data=data))
+        elif self.options.end_at_exit:
+            self.end()
+        self.flush(self.options.exit_timeout)
+
+    def on_forked_child(self) -> None:
+        """Become a session of its own: the parent's records, locks and connection are the parent's."""
+        parent, ended = self.session_id, self._ended
+        self._monitors = {}
+        if ended or self.options.in_forked_child == "silent":
+            self._silent = True
+            return
+        self.session_id = new_session_id()
+        self._start = Start(**{name: getattr(self._start, name) for name in self._start.__struct_fields__})
+        self._start.pid, self._start.time = os.getpid(), self._clock.now()
+        self._start.parent_session_id = parent
+        self._fatal = None
+        self._shipping_for = 0
+        self._buffer = MemoryBuffer(self._clock, self.options.max_buffer_bytes)
+        self._add = self._buffer.append
+        self._shipper = Shipper(self.session_id, self._buffer, self._make_transport())
+        self._add("start", encode_record(self._start))
+
+
+class NoopSession(Session):
+    """What ``DATACAT_DISABLED=1`` gives: every call returns at once."""
+
+    def __init__(self, session_id: str | None = None) -> None:
+        self.session_id = session_id or new_session_id()
+        self.options = Options()
+        self._monitors = {}
+        self._ended = True
+        self._silent = True
+
+    def _nothing(self, *_: Any, **__: Any) -> None:
+        """Nothing."""
+
+    update_state = log_event = log_metric = log_counter = log_gauge = log_histogram = _nothing
+    log_exception = start_heartbeat_monitor = heartbeat = stop_heartbeat_monitor = end = _nothing
+
+    @property
+    def stats(self) -> Stats:
+        """Nothing was recorded."""
+        return Stats(0, 0, {}, waiting=False, last_error=None)
+
+    def get_details(self) -> dict[str, Any]:
+        """Nothing is known."""
+        return {}
+
+
+def create_session(
+    url: str | None = None,
+    *,
+    product: str | None = None,
+    version: str | None = None,
+    environment: str | None = None,
+    hostname: str | None = None,
+    machine_id: str | None = None,
+    tags: Tags = (),
+    session_id: str | None = None,
+    clock: Clock | None = None,
+    transport: Callable[[], Transport] | None = None,
+    **options: Any,
+) -> Session:
+    """Begin to record this run of the program. Nothing is asked of the server: it may be down.
+
+    Args:
+        url: the service; by default ``DATACAT_URL``, else ``http://localhost:8080``.
+        product: the program's name.
+        version: the program's version.
+        environment: ``production``, ``staging`` …
+        hostname: by default this machine's.
+        machine_id: what tells this machine from others of its name.
+        tags: a list of text, or a mapping.
+        session_id: a UUID, to go on with a session; by default a new one.
+        clock: whose time is written; for tests.
+        transport: makes what the records are sent by; for tests, see :mod:`datacat.testing`.
+        **options: ``capture_exceptions`` (True), ``end_at_exit`` (True), ``exit_timeout`` (3.0
+            seconds), ``max_buffer_bytes`` (16 MiB), ``in_forked_child`` (``new_session``, or
+            ``silent``).
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+    """
+    if session_id is not None:
+        session_id = parse_session_id(session_id, field="session_id")
+    if os.environ.get("DATACAT_DISABLED", "") not in ("", "0"):
+        return NoopSession(session_id)
+    known = set(Options.__struct_fields__)
+    if unknown := set(options) - known:
+        raise TypeError(
+            f"create_session has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
+        )
+    chosen = url or os.environ.get("DATACAT_URL") or DEFAULT_URL
+    if not chosen.startswith(("http://", "https://")):
+        raise InvalidInput(
+            "bad_url", f"url must begin with http:// or https://, found {chosen!r}", field="url"
+        )
+    clock = clock or SystemClock()
+    start = Start(
+        time=clock.now(),
+        product=label(product, "product"),
+        version=label(version, "version"),
+        environment=label(environment, "environment"),
+        hostname=label(hostname or socket.gethostname(), "hostname"),
+        machine_id=label(machine_id, "machine_id"),
+        pid=os.getpid(),
+        tags=tag_list(tags),
+    )
+    return Session(
+        start, Options(url=chosen, **options), session_id=session_id, clock=clock, make_transport=transport
+    )

@@ -1,0 +1,95 @@
+"""One batch to the server and its word back; whether to try again is decided elsewhere."""
+
+import zlib
+from importlib.metadata import version
+from typing import Final, Protocol
+
+import msgspec
+import urllib3
+from msgspec import Struct
+
+_COMPRESS_FROM: Final = 1024
+_GZIP_LEVEL: Final = 1  # NDJSON shrinks tenfold already here; more costs the program's own time
+
+USER_AGENT: Final = f"datacat-python/{version('datacat')}"
+
+
+class Reply(Struct, frozen=True):
+    """The server's answer, as far as a shipper needs it."""
+
+    status: int
+    last_seq: int | None = None
+    rejected: list[dict[str, object]] = []
+    code: str = ""
+    detail: str = ""
+    retry_after: float | None = None
+
+
+class TransportError(Exception):
+    """Nobody answered: no connection, a timeout, an answer cut short."""
+
+
+class Transport(Protocol):
+    """How a batch gets to the server."""
+
+    def send(self, session_id: str, body: bytes, timeout: float) -> Reply:
+        """Send NDJSON of origin ``app``.
+
+        Raises:
+            TransportError: it is not known whether the server has it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class _Answer(Struct):
+    last_seq: int | None = None
+    rejected: list[dict[str, object]] = []
+    code: str = ""
+    detail: str = ""
+
+
+class HttpTransport:
+    """Batches over HTTP, compressed, on a connection that is kept."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
+
+    def send(self, session_id: str, body: bytes, timeout: float) -> Reply:
+        """Post a batch; see :class:`Transport`."""
+        headers = {"Content-Type": "application/x-ndjson", "Datacat-Origin": "app", "User-Agent": USER_AGENT}
+        if len(body) >= _COMPRESS_FROM:
+            packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
+            body = packer.compress(body) + packer.flush()
+            headers["Content-Encoding"] = "gzip"
+        url = f"{self._url}/api/sessions/{session_id}/records"
+        try:
+            response = self._pool.request(
+                "POST", url, body=body, headers=headers, timeout=timeout, redirect=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise TransportError(f"{self._url} does not answer: {error}") from error
+        try:
+            answer = msgspec.json.decode(response.data, type=_Answer)
+        except msgspec.MsgspecError:
+            answer = _Answer(detail=response.data[:200].decode("utf-8", "replace"))
+        return Reply(
+            status=response.status,
+            last_seq=answer.last_seq,
+            rejected=answer.rejected,
+            code=answer.code,
+            detail=answer.detail,
+            retry_after=_seconds(response.headers.get("Retry-After")),
+        )
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        self._pool.clear()
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header and header.isdigit() else None

@@ -1,0 +1,158 @@
+"""The door: a request's bytes become a batch, or an error that says what to mend.
+
+Whatever the road a request came by, it is admitted here and only here: decoded, held against the
+limits, given the server's time where it brought none.
+"""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Raw, Struct, field
+
+from datacat.model.errors import InvalidInput
+from datacat.model.ids import new_session_id, parse_session_id
+from datacat.model.records import (
+    Batch,
+    End,
+    Event,
+    Heartbeat,
+    Kind,
+    Label,
+    Level,
+    Message,
+    Metric,
+    Name,
+    Origin,
+    Record,
+    Start,
+    State,
+    Tags,
+)
+from datacat.model.state import split_merge_patch
+from datacat.wire import codec
+from datacat.wire.timestamps import parse_timestamp
+
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class CreateBody(Struct):
+    """``POST /api/sessions``: what is known of the program; all of it may be left out."""
+
+    id: str | None = None
+    product: Label | None = None
+    version: Label | None = None
+    environment: Label | None = None
+    hostname: Label | None = None
+    machine_id: Label | None = None
+    pid: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    tags: Tags | None = None
+    parent_session_id: Label | None = None
+
+
+class EventBody(Struct):
+    """``POST /api/sessions/{id}/events``; ``data`` is a JSON object."""
+
+    name: Name
+    data: Raw = field(default_factory=Raw)
+    level: Level | None = None
+    message: Message | None = None
+    timestamp: str | int | None = None
+
+
+class MetricBody(Struct):
+    """``POST /api/sessions/{id}/metrics``."""
+
+    name: Name
+    value: float
+    tags: Tags | None = None
+    kind: Kind | None = None
+    unit: Label | None = None
+    timestamp: str | int | None = None
+
+
+def create(body: bytes, now: int) -> Batch:
+    """A session's start; an empty body is a session of which nothing is known."""
+    asked = codec.decode(body, CreateBody) if body.strip() else CreateBody()
+    session_id = parse_session_id(asked.id) if asked.id is not None else new_session_id()
+    start = Start(
+        time=now,
+        product=asked.product,
+        version=asked.version,
+        environment=asked.environment,
+        hostname=asked.hostname,
+        machine_id=asked.machine_id,
+        pid=asked.pid,
+        tags=asked.tags or [],
+        parent_session_id=asked.parent_session_id,
+    )
+    return _plain(session_id, start)
+
+
+def state(session_id: str, body: bytes, content_type: str, now: int) -> Batch:
+    """A change of state: a deep merge, or by its content type an RFC 7396 merge patch."""
+    change: dict[str, Any] = codec.decode_object(body)
+    if content_type.partition(";")[0].strip().lower() == MERGE_PATCH:
+        kept, removed = split_merge_patch(change)
+        return _plain(session_id, State(time=now, merge=kept, remove=removed))
+    return _plain(session_id, State(time=now, merge=change))
+
+
+def event(session_id: str, body: bytes, now: int) -> Batch:
+    """One event."""
+    asked = codec.decode(body, EventBody)
+    record = Event(
+        time=_time(asked.timestamp, now),
+        name=asked.name,
+        level=asked.level or "info",
+        message=asked.message,
+        data=codec.check_data(asked.data),
+    )
+    return _plain(session_id, record)
+
+
+def metric(session_id: str, body: bytes, now: int) -> Batch:
+    """One metric."""
+    asked = codec.decode(body, MetricBody)
+    record = Metric(
+        time=_time(asked.timestamp, now),
+        name=asked.name,
+        value=asked.value,
+        kind=asked.kind or "gauge",
+        unit=asked.unit,
+        tags=asked.tags or [],
+    )
+    return _plain(session_id, record)
+
+
+def heartbeat(session_id: str, now: int) -> Batch:
+    """The program's main loop is alive."""
+    return _plain(session_id, Heartbeat(time=now))
+
+
+def end(session_id: str, now: int) -> Batch:
+    """The program says goodbye."""
+    return _plain(session_id, End(time=now))
+
+
+def records(session_id: str, origin: str, body: bytes) -> Batch:
+    """An exactly-once batch of NDJSON."""
+    try:
+        written_by = Origin(origin)
+    except ValueError:
+        written_by = None
+    if written_by is None or written_by is Origin.API:
+        raise InvalidInput(
+            "unknown_origin",
+            "Datacat-Origin says who wrote the records: app (the default), watchdog or server",
+            field="Datacat-Origin",
+            found=origin[:40],
+            expected="app, watchdog or server",
+        )
+    return Batch(session_id, written_by, codec.decode_batch(body))
+
+
+def _plain(session_id: str, record: Record) -> Batch:
+    return Batch(session_id, Origin.API, [record])
+
+
+def _time(asked: str | int | None, now: int) -> int:
+    return now if asked is None else parse_timestamp(asked)

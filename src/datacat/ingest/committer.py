@@ -1,0 +1,168 @@
+"""Drives the batcher: one thread that folds and commits, and answers only then.
+
+What must hold: an answer means that the records are durable; a batch that fails harms no other
+batch of its group; everything accepted before a stop is committed by it. What goes into a group
+is decided in :mod:`datacat.ingest.batcher`, what becomes of a session in :mod:`datacat.model.fold`;
+here is only the waiting.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final
+
+from msgspec import Struct
+
+from datacat.ingest.batcher import Batcher
+from datacat.model.clock import Clock
+from datacat.model.errors import Busy, DatacatError, StoreError
+from datacat.model.fold import Folded, fold
+from datacat.model.records import Answer, Batch
+from datacat.model.session import Session
+from datacat.store.port import Transaction, Writer
+
+logger = logging.getLogger(__name__)
+
+_STOP_TIMEOUT: Final = 30.0
+
+
+class _Waiting(Struct, gc=False, eq=False):
+    batch: Batch
+    answered: "asyncio.Future[Answer]"
+
+
+Outcome = Answer | Exception
+
+
+class Committer:
+    """The only way into the store.
+
+    Args:
+        open_writer: called in the committing thread, which owns the writer from then on.
+        clock: whose time is written as ``received``.
+        batcher: the bounded queue.
+    """
+
+    def __init__(
+        self, open_writer: Callable[[], Writer], clock: Clock, batcher: Batcher[_Waiting] | None = None
+    ) -> None:
+        self._open_writer = open_writer
+        self._clock = clock
+        self._batcher = batcher or Batcher()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Open the store and begin to commit.
+
+        Raises:
+            StoreError: the store cannot be opened.
+        """
+        self._loop = asyncio.get_running_loop()
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(opened,), name="datacat-committer", daemon=True
+        )
+        self._thread.start()
+        await asyncio.wrap_future(opened)
+
+    async def submit(self, batch: Batch, *, size: int) -> Answer:
+        """Commit ``batch``, whose body was ``size`` bytes; returns when it is durable.
+
+        Raises:
+            Busy: the queue is full, or the server is stopping.
+            UnknownSession, SequenceGap: see :func:`datacat.model.fold.fold`.
+            StoreError: the store refused; nothing of the batch was kept.
+        """
+        if self._loop is None:
+            raise Busy("the server is not ready yet")
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+        with self._changed:
+            if self._stopping:
+                raise Busy("the server is stopping: send again in a moment", retry_after=2)
+            self._batcher.offer(_Waiting(batch, answered), records=len(batch.records), size=size)
+            self._changed.notify()
+        return await answered
+
+    async def stop(self) -> None:
+        """Commit what was accepted, then close the store."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, _STOP_TIMEOUT)
+
+    def _run(self, opened: Future[None]) -> None:
+        try:
+            writer = self._open_writer()
+        except BaseException as error:  # noqa: BLE001  # it is raised where start() is awaited
+            opened.set_exception(error)
+            return
+        opened.set_result(None)
+        try:
+            while group := self._next_group():
+                self._answer(group, commit(writer, [waiting.batch for waiting in group], self._clock.now()))
+        finally:
+            writer.close()
+
+    def _next_group(self) -> list[_Waiting]:
+        with self._changed:
+            while not (group := self._batcher.take()):
+                if self._stopping:
+                    return []
+                self._changed.wait()
+            return group
+
+    def _answer(self, group: list[_Waiting], outcomes: list[Outcome]) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(_resolve, group, outcomes)
+
+
+def commit(writer: Writer, batches: list[Batch], received: int) -> list[Outcome]:
+    """Fold and commit a group in one transaction: an outcome for each batch, in order."""
+    try:
+        with writer.transaction() as transaction:
+            return _fold_all(transaction, batches, received)
+    except StoreError as error:
+        logger.exception("commit of %d batches failed", len(batches))
+        return [error for _ in batches]
+    except Exception as error:
+        # A batch that nobody foresaw must not take its neighbours with it.
+        if len(batches) == 1:
+            logger.exception("commit of a batch for session %s failed", batches[0].session_id)
+            return [error]
+        return [outcome for batch in batches for outcome in commit(writer, [batch], received)]
+
+
+def _fold_all(transaction: Transaction, batches: list[Batch], received: int) -> list[Outcome]:
+    sessions: dict[str, Session | None] = {}
+    folds: list[Folded] = []
+    outcomes: list[Outcome] = []
+    for batch in batches:
+        key = batch.session_id
+        if key not in sessions:
+            sessions[key] = transaction.load(key)
+        try:
+            folded = fold(sessions[key], batch, received)
+        except DatacatError as error:
+            outcomes.append(error)
+            continue
+        sessions[key] = folded.session
+        folds.append(folded)
+        outcomes.append(folded.answer)
+    transaction.save(folds)
+    return outcomes
+
+
+def _resolve(group: list[_Waiting], outcomes: list[Outcome]) -> None:
+    for waiting, outcome in zip(group, outcomes, strict=True):
+        if waiting.answered.done():
+            continue  # whoever asked has gone; the records are kept all the same
+        if isinstance(outcome, Exception):
+            waiting.answered.set_exception(outcome)
+        else:
+            waiting.answered.set_result(outcome)

@@ -1,0 +1,1 @@
+"""datacat beside other libraries; each is imported only when asked for."""

@@ -1,0 +1,99 @@
+"""Everything datacat raises on purpose.
+
+::
+
+    DatacatError
+    ├── InvalidInput        what was sent breaks a rule; carries code, field, found, expected
+    ├── UnknownSession      no session has this id
+    ├── SequenceGap         a batch begins beyond what the server has; carries last_seq
+    ├── Busy                the server has no room now; carries retry_after
+    ├── StoreError          the database cannot do it; what was stored is untouched
+    │   └── StoreUnavailable    for now: full disk, locked, stopping; trying again may help
+    ├── ConfigurationError  a setting cannot work; the message carries the cure
+    └── RequestFailed       a plain client call was refused or not answered; carries status, code
+"""
+
+
+class DatacatError(Exception):
+    """The root of the tree: ``except DatacatError`` catches all that datacat means to raise."""
+
+
+class InvalidInput(DatacatError, ValueError):
+    """What was sent breaks a rule.
+
+    Args:
+        code: stable, for programs: ``wrong_type``, ``name_too_long`` …
+        detail: the sentence for people, with the cure where there is one.
+        field: where, as a dotted path from the body's root (``data.size``, ``tags[0]``); empty for
+            the body itself.
+        found: what was there, shortened.
+        expected: what should have been.
+    """
+
+    def __init__(
+        self, code: str, detail: str, *, field: str = "", found: str = "", expected: str = ""
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+        self.found = found
+        self.expected = expected
+
+
+class UnknownSession(DatacatError, LookupError):
+    """No session has this id."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"no session {session_id!r} is known: create it with POST /api/sessions, "
+            "or begin its records with a start record"
+        )
+        self.session_id = session_id
+
+
+class SequenceGap(DatacatError):
+    """A batch begins beyond ``last_seq + 1``: the records between are missing."""
+
+    def __init__(self, *, last_seq: int, first_seq: int) -> None:
+        super().__init__(
+            f"the batch begins at seq {first_seq}, but the last one known is {last_seq}: "
+            f"send again from {last_seq + 1}, or cover what is gone with a loss record"
+        )
+        self.last_seq = last_seq
+        self.first_seq = first_seq
+
+
+class Busy(DatacatError):
+    """The server has no room for this now; ask again in ``retry_after`` seconds."""
+
+    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class StoreError(DatacatError):
+    """The database cannot do what was asked; what was stored is untouched."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot do it now; trying again later may help."""
+
+
+class ConfigurationError(DatacatError):
+    """A setting cannot work; the message carries the cure."""
+
+
+class RequestFailed(DatacatError):
+    """A plain client call was refused, or nobody answered.
+
+    Args:
+        message: what was asked and what came back.
+        status: the HTTP status; None when there was no answer at all.
+        code: the problem's stable code; empty when the answer had none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code

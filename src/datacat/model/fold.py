@@ -1,0 +1,265 @@
+"""The heart: ``(session, batch) -> (session', rows)``, pure.
+
+What must hold, and is decided here and nowhere else:
+
+- **Exactly once, in order.** The records of one origin are a log without gaps. A record whose
+  number is already known is a duplicate and changes nothing; a batch that begins beyond the next
+  number is refused whole. So a client may send again whatever it is unsure of.
+- **One bad record never blocks those behind it.** It is rejected, its number is used up, and it
+  is counted as lost, so the session knows exactly what it lacks.
+- **Status follows from the records**, by the table in :mod:`datacat.model.lifecycle`.
+- **Every change of state is kept**, with the whole state every :data:`CHECKPOINT_EVERY` changes,
+  so that the state at any moment can be answered without replaying a long run.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from datacat.model import limits
+from datacat.model.errors import InvalidInput, SequenceGap, UnknownSession
+from datacat.model.lifecycle import FINAL, HANG_EVENTS, RECOVERY_EVENTS, Status, Trigger, next_status
+from datacat.model.records import (
+    Answer,
+    Batch,
+    End,
+    Event,
+    Exit,
+    Heartbeat,
+    Loss,
+    Metric,
+    Origin,
+    Record,
+    Rejected,
+    Start,
+    State,
+)
+from datacat.model.session import Change, Session
+from datacat.model.state import JsonObject, merge, remove
+
+CHECKPOINT_EVERY: Final = 64
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Folded(Struct, frozen=True):
+    """The session after a batch, the rows to add, and what to answer.
+
+    The rows' numbers go on from the counts of the session before the batch: ``events[0]`` is event
+    number ``session.events - len(events)``, and the same for the others.
+    """
+
+    session: Session
+    events: list[Event]
+    metrics: list[Metric]
+    changes: list[Change]
+    answer: Answer
+
+
+def fold(session: Session | None, batch: Batch, received: int) -> Folded:
+    """What ``batch`` makes of ``session``.
+
+    Args:
+        session: None when the store has none of this id; then the batch must begin with a start.
+        batch: one origin's records, numbered without a gap (origin ``api``: not numbered).
+        received: the server's clock, in microseconds since the epoch.
+
+    Raises:
+        UnknownSession: there is no session, and the batch does not begin with a start record.
+        SequenceGap: the batch begins beyond the next number.
+    """
+    last_seq = session.last_seq.get(batch.origin, 0) if session else 0
+    first_seq = _first_seq(batch.records[0]) if batch.records else last_seq
+    if batch.origin is not Origin.API and first_seq > last_seq + 1:
+        raise SequenceGap(last_seq=last_seq, first_seq=first_seq)
+    if session is None:
+        start = batch.records[0] if batch.records else None
+        if not isinstance(start, Start):
+            raise UnknownSession(batch.session_id)
+        session = Session(id=batch.session_id, created_at=start.time, updated_at=received)
+    return _Folding(session, batch, last_seq).run(received)
+
+
+def _first_seq(record: Record | Rejected) -> int:
+    return record.first if type(record) is Loss else record.seq
+
+
+class _Folding:
+    """One batch's way through: the session's moving parts, until they are one session again."""
+
+    def __init__(self, session: Session, batch: Batch, last_seq: int) -> None:
+        self.before = session
+        self.batch = batch
+        self.last_seq = last_seq
+        self.changed: dict[str, Any] = {}
+        self.status = session.status
+        self.hung_monitors = session.hung_monitors
+        self.state = session.state
+        self.state_bytes = session.state_bytes
+        self.lost = session.lost
+        self.events: list[Event] = []
+        self.metrics: list[Metric] = []
+        self.changes: list[Change] = []
+        self.rejected: list[Rejected] = []
+
+    def run(self, received: int) -> Folded:
+        duplicates = self._take_all()
+        before, records = self.before, self.batch.records
+        if records:
+            self.changed["updated_at"] = received
+            if duplicates < len(records) and self.status not in FINAL:
+                self._move(Trigger.CONTACT)
+        if self.events:
+            self.changed["last_event"] = self.events[-1].name
+            self.changed["last_event_at"] = self.events[-1].time
+        session = msgspec.structs.replace(
+            before,
+            status=self.status,
+            hung_monitors=self.hung_monitors,
+            state=self.state,
+            state_bytes=self.state_bytes,
+            lost=self.lost,
+            events=before.events + len(self.events),
+            metrics=before.metrics + len(self.metrics),
+            changes=before.changes + len(self.changes),
+            last_seq={**before.last_seq, self.batch.origin: self.last_seq},
+            **self.changed,
+        )
+        answer = Answer(
+            accepted=len(records) - duplicates - len(self.rejected),
+            duplicates=duplicates,
+            last_seq=self.last_seq,
+            rejected=self.rejected,
+        )
+        return Folded(session, self.events, self.metrics, self.changes, answer)
+
+    def _take_all(self) -> int:
+        duplicates = 0
+        numbered = self.batch.origin is not Origin.API
+        seq = self.last_seq
+        add_event, add_metric = self.events.append, self.metrics.append
+        for record in self.batch.records:
+            if numbered:
+                if record.seq <= seq:
+                    duplicates += 1
+                    continue
+                previous, seq = seq, record.seq
+            else:
+                previous, seq = seq, seq + 1
+            kind = type(record)
+            if kind is Metric:
+                add_metric(record)  # type: ignore[arg-type]  # the exact type was just asked
+            elif kind is Event:
+                add_event(record)  # type: ignore[arg-type]  # the exact type was just asked
+                if record.name in HANG_EVENTS or record.name in RECOVERY_EVENTS:  # type: ignore[union-attr]  # as above
+                    self._hang_or_recovery(record)  # type: ignore[arg-type]  # as above
+            else:
+                self._take_rare(record, previous, seq)
+        self.last_seq = seq
+        return duplicates
+
+    def _take_rare(self, record: Record | Rejected, previous: int, seq: int) -> None:
+        match record:
+            case State():
+                self._change_state(record, seq)
+            case Heartbeat():
+                self.changed["last_heartbeat_at"] = record.time
+            case Start():
+                self._fill_in(record)
+            case Loss():
+                # What is known already was not lost after all: a retry may cover it again.
+                self.lost += record.seq - max(record.first - 1, previous)
+            case End():
+                self._finish(Trigger.GOODBYE, record.time, "clean")
+            case Exit():
+                trigger = Trigger.GOODBYE if record.cause == "clean" else Trigger.CRASH
+                self._finish(trigger, record.time, record.cause)
+            case Rejected():
+                self._reject(record)
+
+    def _reject(self, rejected: Rejected) -> None:
+        self.rejected.append(rejected)
+        self.lost += 1
+
+    def _move(self, trigger: Trigger) -> None:
+        self.status = next_status(self.status, trigger)
+
+    def _fill_in(self, start: Start) -> None:
+        for field in (
+            "product",
+            "version",
+            "environment",
+            "hostname",
+            "machine_id",
+            "pid",
+            "parent_session_id",
+        ):
+            if getattr(self.before, field) is None and (value := getattr(start, field)) is not None:
+                self.changed[field] = value
+        if not self.before.tags and start.tags:
+            self.changed["tags"] = tuple(start.tags)
+
+    def _finish(self, trigger: Trigger, time: int, cause: str) -> None:
+        if self.status in FINAL:
+            return
+        self.changed["hung_at_end"] = self.status is Status.HUNG
+        self.changed["ended_at"] = time
+        self.changed["cause"] = cause
+        self._move(trigger)
+
+    def _hang_or_recovery(self, event: Event) -> None:
+        """A program may have several monitors: it is hung while any of them says so."""
+        if self.status in FINAL:
+            return
+        monitor = _monitor_name(event.data)
+        others = tuple(name for name in self.hung_monitors if name != monitor)
+        if event.name in HANG_EVENTS:
+            self.hung_monitors = (*others, monitor)
+            self._move(Trigger.HANG)
+        else:
+            self.hung_monitors = others
+            self._move(Trigger.CONTACT if others else Trigger.RECOVERY)
+
+    def _change_state(self, record: State, seq: int) -> None:
+        try:
+            state = self.state
+            for pointer in record.remove:
+                state = remove(state, pointer)
+            state = merge(state, record.merge)
+            self.state_bytes = _checked_size(state, self.state_bytes, record.merge)
+        except InvalidInput as error:
+            self._reject(Rejected(seq, error.code, error.detail))
+            return
+        self.state = state
+        number = self.before.changes + len(self.changes) + 1
+        checkpoint = state if number % CHECKPOINT_EVERY == 0 else None
+        self.changes.append(Change(record.time, record.merge, record.remove, checkpoint))
+
+
+def _monitor_name(data: Raw) -> str:
+    try:
+        name = msgspec.json.decode(data).get("monitor")
+    except (msgspec.DecodeError, AttributeError):
+        return "main"
+    return name if isinstance(name, str) else "main"
+
+
+def _checked_size(state: JsonObject, before: int, change: JsonObject) -> int:
+    """The size of ``state``, or a bound above it: only a state near the limit is measured.
+
+    A merge adds at most the change's own bytes and a comma, so most changes need no second look at
+    a state that may be a thousand times their size.
+    """
+    bound = before + len(_encode(change)) + 1
+    if bound <= limits.MAX_STATE_BYTES:
+        return bound
+    exact = len(_encode(state))
+    if exact > limits.MAX_STATE_BYTES:
+        raise InvalidInput(
+            "state_too_large",
+            f"the state would be {exact} bytes of JSON; remove what is no longer needed, or log it as events",
+            found=f"{exact} bytes",
+            expected=f"at most {limits.MAX_STATE_BYTES} bytes",
+        )
+    return exact

@@ -1,0 +1,165 @@
+"""One session as JSON, in pieces: a million events never stand in memory together.
+
+A session's rows are only ever added to, and its row counts are read with it: reading exactly that
+many rows, a page at a time, gives the session as it was at that moment, and holds no transaction
+open while a slow reader reads.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from msgspec import Raw, Struct
+
+from datacat.model.errors import UnknownSession
+from datacat.model.session import Session
+from datacat.store.port import EventRow, MetricRow, Reader
+from datacat.wire.codec import encode
+from datacat.wire.timestamps import rfc3339
+
+PAGE: Final = 1_000
+_PIECE: Final = 64 * 1024
+
+
+class EventView(Struct, gc=False):
+    """An event as it is answered."""
+
+    timestamp: str
+    name: str
+    level: str
+    message: str | None
+    data: Raw
+
+
+class MetricView(Struct, gc=False):
+    """A metric as it is answered."""
+
+    timestamp: str
+    name: str
+    kind: str
+    value: float
+    unit: str | None
+    tags: Raw
+
+
+class SessionHead(Struct, kw_only=True):
+    """A session without its events and metrics.
+
+    ``lost`` counts the records that were recorded but never arrived; ``cause`` says how it ended.
+    """
+
+    id: str
+    created_at: str
+    updated_at: str
+    ended_at: str | None
+    active: bool
+    status: str
+    cause: str | None
+    hung_at_end: bool
+    product: str | None
+    version: str | None
+    environment: str | None
+    hostname: str | None
+    machine_id: str | None
+    pid: int | None
+    tags: tuple[str, ...]
+    parent_session_id: str | None
+    last_heartbeat_at: str | None
+    lost: int
+    state: dict[str, Any]
+
+
+def head(session: Session) -> SessionHead:
+    """What is answered of a session before its lists."""
+    return SessionHead(
+        id=session.id,
+        created_at=rfc3339(session.created_at),
+        updated_at=rfc3339(session.updated_at),
+        ended_at=_moment(session.ended_at),
+        active=session.active,
+        status=session.status.value,
+        cause=session.cause,
+        hung_at_end=session.hung_at_end,
+        product=session.product,
+        version=session.version,
+        environment=session.environment,
+        hostname=session.hostname,
+        machine_id=session.machine_id,
+        pid=session.pid,
+        tags=session.tags,
+        parent_session_id=session.parent_session_id,
+        last_heartbeat_at=_moment(session.last_heartbeat_at),
+        lost=session.lost,
+        state=session.state,
+    )
+
+
+def find(reader: Reader, session_id: str) -> Session:
+    """The session.
+
+    Raises:
+        UnknownSession: there is none of this id.
+    """
+    session = reader.session(session_id)
+    if session is None:
+        raise UnknownSession(session_id)
+    return session
+
+
+def whole(reader: Reader, session: Session, *, events: bool = True, metrics: bool = True) -> Iterator[bytes]:
+    """The session's JSON object, in pieces; ``events`` and ``metrics`` say whether the lists are in it."""
+    yield encode(head(session))[:-1]
+    if events:
+        yield b',"events":['
+        yield from _pages(reader.events, session.id, session.events, _event_view)
+        yield b"]"
+    if metrics:
+        yield b',"metrics":['
+        yield from _pages(reader.metrics, session.id, session.metrics, _metric_view)
+        yield b"]"
+    yield b"}"
+
+
+def every(reader: Reader) -> Iterator[bytes]:
+    """Every session whole, as one JSON array, in pieces."""
+    yield b"["
+    after: str | None = None
+    separator = b""
+    while ids := reader.session_ids(after, PAGE):
+        for session_id in ids:
+            if (session := reader.session(session_id)) is not None:
+                yield separator
+                yield from whole(reader, session)
+                separator = b","
+        after = ids[-1]
+    yield b"]"
+
+
+def gathered(pieces: Iterator[bytes], size: int = _PIECE) -> Iterator[bytes]:
+    """The same bytes in pieces of about ``size``: each piece sent costs a turn of the event loop."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= size:
+            yield bytes(held)
+            held.clear()
+    yield bytes(held)
+
+
+def _pages(
+    read: Callable[[str, int, int], list[Any]], session_id: str, count: int, view: Callable[[Any], Struct]
+) -> Iterator[bytes]:
+    for first in range(0, count, PAGE):
+        rows = read(session_id, first, min(PAGE, count - first))
+        yield (b"," if first else b"") + encode([view(row) for row in rows])[1:-1]
+
+
+def _event_view(row: EventRow) -> EventView:
+    return EventView(rfc3339(row.time), row.name, row.level, row.message, row.data)
+
+
+def _metric_view(row: MetricRow) -> MetricView:
+    return MetricView(rfc3339(row.time), row.name, row.kind, row.value, row.unit, row.tags)
+
+
+def _moment(microseconds: int | None) -> str | None:
+    return None if microseconds is None else rfc3339(microseconds)

@@ -1,0 +1,108 @@
+"""Settings: one typed struct, from flags, the environment and a TOML file, in that order of weight.
+
+A setting ``database`` is the flag ``--database``, the variable ``DATACAT_DATABASE`` and the TOML
+key ``database``.
+"""
+
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from datacat.model.errors import ConfigurationError
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set."""
+
+    host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="The port to listen on; 0 takes a free one.")] = (
+        8080
+    )
+    database: Annotated[str, Meta(description="The SQLite file; made where it is missing.")] = "datacat.db"
+    durability: Annotated[
+        Literal["full", "normal"],
+        Meta(description="What an answered record survives: full a power cut, normal a killed process."),
+    ] = "full"
+    insecure_no_auth: Annotated[
+        bool, Meta(description="Serve an address that others can reach, with no key asked.")
+    ] = False
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
+    ] = "info"
+    stop_timeout: Annotated[
+        int, Meta(ge=0, le=3600, description="Seconds that open requests are given when the service stops.")
+    ] = 10
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None = None) -> Settings:
+    """The settings in force.
+
+    Args:
+        flags: by setting name; None means that the flag was not given.
+        environ: the environment, where ``DATACAT_<NAME>`` is looked for.
+        config: a TOML file; None for ``DATACAT_CONFIG``, and without that for no file.
+
+    Raises:
+        ConfigurationError: a value is wrong or a key unknown; says where it came from.
+    """
+    path = config or (Path(environ["DATACAT_CONFIG"]) if environ.get("DATACAT_CONFIG") else None)
+    values: dict[str, Any] = {}
+    for source, given in (
+        (str(path), _from_toml(path) if path else {}),
+        ("the environment", _from_environment(environ)),
+        ("the command line", {name: value for name, value in flags.items() if value is not None}),
+    ):
+        _check(source, given)
+        values |= given
+    return msgspec.convert(values, Settings, strict=False)
+
+
+def check_address(settings: Settings) -> None:
+    """Refuse to serve an address that others can reach without being told that this is meant.
+
+    Raises:
+        ConfigurationError: with the cure.
+    """
+    if settings.insecure_no_auth or _is_loopback(settings.host):
+        return
+    raise ConfigurationError(
+        f"refusing to listen on {settings.host}: anybody who reaches that address could read and write every "
+        "session. Listen on 127.0.0.1 (the default), or pass --insecure-no-auth if you mean it"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read the settings file {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = Settings.__struct_fields__
+    return {name: environ[key] for name in names if environ.get(key := f"DATACAT_{name.upper()}")}
+
+
+def _check(source: str, given: Mapping[str, Any]) -> None:
+    try:
+        msgspec.convert(dict(given), Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(
+            f"a setting from {source} is wrong: {error}. Known settings: {', '.join(Settings.__struct_fields__)}"
+        ) from error

@@ -1,0 +1,1 @@
+"""Where sessions are kept: a narrow port, and an engine behind it."""

@@ -1,0 +1,1 @@
+"""SQLite, in one file, through apsw: the default store."""

@@ -1,0 +1,116 @@
+"""Opening the database file: pragmas, migrations, and errors in our own words.
+
+The file says what it is: ``application_id`` marks it as ours and ``user_version`` is the number
+of the last migration. A file of another program, or of a newer datacat, is refused untouched.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Final, Literal
+
+import apsw
+
+from datacat.model.errors import StoreError, StoreUnavailable
+
+APPLICATION_ID: Final = 0x64636174  # "dcat"
+
+Durability = Literal["full", "normal"]
+
+_BUSY_TIMEOUT_MS: Final = 5_000
+
+
+def connect(path: Path, *, durability: Durability = "full") -> apsw.Connection:
+    """A connection for the writer; the file and its tables are made where they are missing.
+
+    Args:
+        path: the database file; its directory must exist or be creatable.
+        durability: ``full`` survives a power cut, ``normal`` a killed process.
+
+    Raises:
+        StoreError: not a datacat database, or one of a newer version.
+        StoreUnavailable: it cannot be opened or written now.
+    """
+    with errors_of(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot make the directory of {path}: {error}") from error
+        database = apsw.Connection(str(path))
+        try:
+            database.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            _check_ours(database, path)
+            database.pragma("journal_mode", "wal")
+            database.pragma("synchronous", durability)
+            _tune(database)
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+
+def connect_reader(path: Path) -> apsw.Connection:
+    """A connection that only reads; WAL lets it never wait for the writer."""
+    with errors_of(path):
+        database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        database.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        _tune(database)
+        return database
+
+
+def _tune(database: apsw.Connection) -> None:
+    database.pragma("cache_size", -16 * 1024)  # KiB, a connection
+    database.pragma("temp_store", "memory")
+
+
+def _check_ours(database: apsw.Connection, path: Path) -> None:
+    application_id = database.pragma("application_id")
+    empty = not list(database.execute("SELECT 1 FROM sqlite_schema LIMIT 1"))
+    if application_id != APPLICATION_ID and not empty:
+        raise StoreError(f"{path} is a database of another program: choose another file with --database")
+    known = len(migrations())
+    if (version := database.pragma("user_version")) > known:
+        raise StoreError(
+            f"{path} is of a newer datacat (schema {version}, this one knows {known}): "
+            "upgrade datacat, or choose another file with --database"
+        )
+
+
+def migrations() -> list[str]:
+    """The numbered migrations, in order: number n brings the schema from version n - 1 to n."""
+    folder = resources.files("datacat.store.sqlite") / "migrations"
+    scripts = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name
+    )
+    return [script.read_text(encoding="utf-8") for script in scripts]
+
+
+def migrate(database: apsw.Connection) -> None:
+    """Bring the schema up to date, in one transaction."""
+    scripts = migrations()
+    if database.pragma("user_version") == len(scripts):
+        return
+    with database:
+        for script in scripts[database.pragma("user_version") :]:
+            database.execute(script)
+        database.pragma("application_id", APPLICATION_ID)
+        database.pragma("user_version", len(scripts))
+
+
+@contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """Turn the engine's errors into ours."""
+    try:
+        yield
+    except (apsw.FullError, apsw.BusyError, apsw.LockedError, apsw.IOError, apsw.CantOpenError) as error:
+        raise StoreUnavailable(f"the database {path} cannot be used now: {error}") from error
+    except apsw.ReadOnlyError as error:
+        raise StoreUnavailable(
+            f"the database {path} is read-only: give this user the right to write it"
+        ) from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise StoreError(f"{path} is damaged, or no database: {error}") from error
+    except apsw.Error as error:
+        raise StoreError(f"the database {path} refused: {error}") from error

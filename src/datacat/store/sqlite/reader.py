@@ -1,0 +1,101 @@
+"""Reads, each on a connection of its own from a small pool; none waits for the writer."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+from msgspec import Raw
+
+from datacat.model.errors import UnknownSession
+from datacat.model.session import Session
+from datacat.store.port import EventRow, MetricRow
+from datacat.store.sqlite.connect import connect_reader, errors_of
+from datacat.store.sqlite.rows import COLUMNS, LEVELS, STATE_SQL, id_bytes, one_integer, session_of, state_of
+
+_SESSION: Final = f"SELECT key, {', '.join(COLUMNS)} FROM session WHERE id = ?"  # noqa: S608  # constants only
+_KEY: Final = "SELECT key FROM session WHERE id = ?"
+_IDS: Final = "SELECT lower(hex(id)) FROM session WHERE key > ? ORDER BY key LIMIT ?"
+_EVENTS: Final = """
+    SELECT e.time, name.name, e.level, e.message, e.data
+    FROM event AS e JOIN name ON name.key = e.name
+    WHERE e.session = ? AND e.n >= ? ORDER BY e.n LIMIT ?
+"""
+_METRICS: Final = """
+    SELECT m.time, s.name, s.kind, m.value, s.unit, s.tags
+    FROM metric AS m JOIN series AS s ON s.key = m.series
+    WHERE m.session = ? AND m.n >= ? ORDER BY m.n LIMIT ?
+"""
+
+
+class SqliteReader:
+    """The read side of the port; safe to call from any thread."""
+
+    def __init__(self, path: Path, *, connections: int = 4) -> None:
+        self._path = path
+        self._idle: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
+        self._connections = [connect_reader(path) for _ in range(connections)]
+        for connection in self._connections:
+            self._idle.put(connection)
+
+    def session(self, session_id: str) -> Session | None:
+        """The session with its state, both of one moment."""
+        with self._connection() as database, database:
+            row = database.execute(_SESSION, (id_bytes(session_id),)).fetchone()
+            changes = list(database.execute(STATE_SQL, (row[0],))) if row else []
+        return session_of(row[1:], state_of(changes)) if row else None
+
+    def session_ids(self, after: str | None, limit: int) -> list[str]:
+        """Ids in the order of first storing."""
+        with self._connection() as database:
+            start = self._key(database, after) if after else 0
+            return [_with_hyphens(row[0]) for row in database.execute(_IDS, (start, limit))]
+
+    def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:
+        """A range of one session's events."""
+        with self._connection() as database:
+            rows = database.execute(_EVENTS, (self._key(database, session_id), first, limit))
+            return [
+                EventRow(time, name, LEVELS[level], message, Raw(data or "{}"))
+                for time, name, level, message, data in rows
+            ]
+
+    def metrics(self, session_id: str, first: int, limit: int) -> list[MetricRow]:
+        """A range of one session's metrics."""
+        with self._connection() as database:
+            rows = database.execute(_METRICS, (self._key(database, session_id), first, limit))
+            return [
+                MetricRow(time, name, kind, value, unit or None, Raw(tags))
+                for time, name, kind, value, unit, tags in rows
+            ]
+
+    def ready(self) -> None:
+        """Ask the database the smallest question."""
+        with self._connection() as database:
+            database.execute("SELECT 1 FROM session LIMIT 1").fetchone()
+
+    def close(self) -> None:
+        """Close every connection; whoever still reads finishes first."""
+        for _ in self._connections:
+            self._idle.get(timeout=10).close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[apsw.Connection]:
+        connection = self._idle.get()
+        try:
+            with errors_of(self._path):
+                yield connection
+        finally:
+            self._idle.put(connection)
+
+    def _key(self, database: apsw.Connection, session_id: str) -> int:
+        key = one_integer(database, _KEY, (id_bytes(session_id),))
+        if key is None:
+            raise UnknownSession(session_id)
+        return key
+
+
+def _with_hyphens(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,0 +1,135 @@
+"""Sessions as rows of the ``session`` table and back: the one place that knows its columns."""
+
+from typing import Any, Final
+from uuid import UUID
+
+import apsw
+import msgspec
+
+from datacat.model.lifecycle import Status
+from datacat.model.records import Origin
+from datacat.model.session import Session
+from datacat.model.state import JsonObject, merge, remove
+
+Row = tuple[Any, ...]
+
+COLUMNS: Final = (
+    "id",
+    "created_at",
+    "updated_at",
+    "ended_at",
+    "status",
+    "cause",
+    "hung_at_end",
+    "hung_monitors",
+    "product",
+    "version",
+    "environment",
+    "hostname",
+    "machine_id",
+    "pid",
+    "tags",
+    "parent_session_id",
+    "state_bytes",
+    "events",
+    "metrics",
+    "changes",
+    "lost",
+    "last_event",
+    "last_event_at",
+    "last_heartbeat_at",
+    "last_seq",
+)
+
+LEVELS: Final = ("debug", "info", "warning", "error", "fatal")
+"""A level is stored as its place here; only ever add at the end."""
+
+_encode: Final = msgspec.json.Encoder().encode
+_texts: Final = msgspec.json.Decoder(tuple[str, ...])
+_seqs: Final = msgspec.json.Decoder(dict[Origin, int])
+
+
+def json_text(value: Any) -> str:
+    """Compact JSON."""
+    return _encode(value).decode()
+
+
+def one_integer(database: apsw.Connection, sql: str, values: Row) -> int | None:
+    """The first column of the first row; None when there is no row."""
+    row = database.execute(sql, values).fetchone()
+    if row is None:
+        return None
+    number: int = row[0]
+    return number
+
+
+def id_bytes(session_id: str) -> bytes:
+    """The 16 bytes that a session is found by."""
+    return UUID(session_id).bytes
+
+
+def row_of(session: Session) -> Row:
+    """The values of :data:`COLUMNS`."""
+    return (
+        id_bytes(session.id),
+        session.created_at,
+        session.updated_at,
+        session.ended_at,
+        session.status.value,
+        session.cause,
+        int(session.hung_at_end),
+        json_text(session.hung_monitors),
+        session.product,
+        session.version,
+        session.environment,
+        session.hostname,
+        session.machine_id,
+        session.pid,
+        json_text(session.tags),
+        session.parent_session_id,
+        session.state_bytes,
+        session.events,
+        session.metrics,
+        session.changes,
+        session.lost,
+        session.last_event,
+        session.last_event_at,
+        session.last_heartbeat_at,
+        json_text(session.last_seq),
+    )
+
+
+def session_of(row: Row, state: JsonObject) -> Session:
+    """The session of a row with :data:`COLUMNS`, and its state."""
+    values = dict(zip(COLUMNS, row, strict=True))
+    values |= {
+        "id": str(UUID(bytes=values["id"])),
+        "status": Status(values["status"]),
+        "hung_at_end": bool(values["hung_at_end"]),
+        "hung_monitors": _texts.decode(values["hung_monitors"]),
+        "tags": _texts.decode(values["tags"]),
+        "last_seq": _seqs.decode(values["last_seq"]),
+    }
+    return Session(state=state, **values)
+
+
+STATE_SQL: Final = """
+    SELECT merge, remove, checkpoint FROM change
+    WHERE session = ?1 AND n >= coalesce(
+        (SELECT max(n) FROM change WHERE session = ?1 AND checkpoint IS NOT NULL), 0)
+    ORDER BY n
+"""
+"""The last checkpoint and the changes after it."""
+
+
+def state_of(changes: list[Row]) -> JsonObject:
+    """The state that the rows of :data:`STATE_SQL` add up to."""
+    state: JsonObject = {}
+    for merged, removed, checkpoint in changes:
+        if checkpoint is not None:
+            state = msgspec.json.decode(checkpoint)
+            continue
+        for pointer in msgspec.json.decode(removed) if removed else ():
+            state = remove(state, pointer)
+        state = merge(state, msgspec.json.decode(merged))
+    return state

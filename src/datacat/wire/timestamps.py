@@ -1,0 +1,56 @@
+"""Moments as people and programs write them, to microseconds since the epoch and back."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from datacat.model.errors import InvalidInput
+from datacat.model.limits import MAX_TIME
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def rfc3339(microseconds: int) -> str:
+    """RFC 3339 in UTC, always with six digits after the second.
+
+    >>> rfc3339(1732380000123456)
+    '2024-11-23T16:40:00.123456Z'
+    """
+    return (_EPOCH + timedelta(microseconds=microseconds)).replace(tzinfo=None).isoformat(
+        timespec="microseconds"
+    ) + "Z"
+
+
+def parse_timestamp(value: str | int, *, field: str = "timestamp") -> int:
+    """Microseconds since the epoch, from RFC 3339 text or from the number itself.
+
+    >>> parse_timestamp("2024-11-23T17:40:00.123456+01:00")
+    1732380000123456
+
+    Raises:
+        InvalidInput: code ``bad_timestamp`` when it is neither, or before 1970 or after 9999.
+    """
+    if isinstance(value, int):
+        moment = value
+    else:
+        try:
+            parsed = datetime.fromisoformat(value)
+        except ValueError:
+            raise _bad_timestamp(field, value) from None
+        if parsed.tzinfo is None or len(value) < len("2024-11-23T16:40:00Z"):
+            raise _bad_timestamp(field, value)
+        moment = (parsed - _EPOCH) // _MICROSECOND
+    if not 0 <= moment <= MAX_TIME:
+        raise _bad_timestamp(field, value)
+    return moment
+
+
+def _bad_timestamp(field: str, value: str | int) -> InvalidInput:
+    return InvalidInput(
+        "bad_timestamp",
+        f"{field} must be RFC 3339 with an offset (2024-11-23T16:40:00.123456Z) "
+        "or whole microseconds since 1970-01-01 UTC",
+        field=field,
+        found=repr(value)[:80],
+        expected="RFC 3339 or epoch microseconds, from 1970 to 9999",
+    )
