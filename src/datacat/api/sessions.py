@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from datacat.api import openapi
@@ -44,8 +44,8 @@ class SessionsController(Controller):
         self,
         session_id: str,
         reader: Sessions,
-        events: Annotated[bool, Parameter(description="Whether the events are in the answer.")] = True,
-        metrics: Annotated[bool, Parameter(description="Whether the metrics are in the answer.")] = True,
+        events: Annotated[bool, QueryParameter(description="Whether the events are in the answer.")] = True,
+        metrics: Annotated[bool, QueryParameter(description="Whether the metrics are in the answer.")] = True,
     ) -> Stream:
         """The whole session, its events and metrics oldest first."""
         session = await asyncio.to_thread(sessions.find, reader, _known(session_id))
@@ -129,7 +129,8 @@ class SessionsController(Controller):
         request: AnyRequest,
         ingest: Ingest,
         origin: Annotated[
-            str, Parameter(header="Datacat-Origin", description="Who wrote them: app, watchdog or server.")
+            str,
+            HeaderParameter(name="Datacat-Origin", description="Who wrote them: app, watchdog or server."),
         ] = "app",
     ) -> Answer:
         """Record a batch, exactly once: what the server has already is skipped, a gap is answered 409.

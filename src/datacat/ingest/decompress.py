@@ -70,15 +70,27 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
+    opener = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     opened = bytearray()
-    reader = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).stream_reader(
-        body, read_across_frames=True
-    )
+    reader = opener.stream_reader(body, read_across_frames=True)
     while piece := reader.read(_PIECE):
         opened += piece
         if len(opened) > limit:
             raise _too_large(limit)
+    if zstandard.frame_content_size(body) != len(opened):
+        _check_whole(opener, body)
     return bytes(opened)
+
+
+def _check_whole(opener: zstandard.ZstdDecompressor, body: bytes) -> None:
+    """The stream reader takes a frame cut short for its end; the size is known to be harmless by now."""
+    rest = body
+    while rest:
+        frame = opener.decompressobj()
+        frame.decompress(rest)
+        if not frame.eof:
+            raise EOFError("it ends in the middle")
+        rest = frame.unused_data
 
 
 def _too_large(limit: int) -> InvalidInput:

@@ -180,7 +180,9 @@ class _Folding:
 
     def _reject(self, rejected: Rejected) -> None:
         self.rejected.append(rejected)
-        self.lost += 1
+        # A plain call's sender is told at once, and has lost nothing.
+        if self.batch.origin is not Origin.API:
+            self.lost += 1
 
     def _move(self, trigger: Trigger) -> None:
         self.status = next_status(self.status, trigger)

@@ -1,0 +1,41 @@
+"""What the API tests speak with: plain HTTP, as any client would."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import urllib3
+
+
+class Api:
+    """Requests to one service, answers decoded."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.pool = urllib3.PoolManager(retries=False, timeout=30)
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        response = self.raw(method, path, body, **headers)
+        return response.status, msgspec.json.decode(response.data)
+
+    def raw(self, method: str, path: str, body: Any = None, **headers: str) -> urllib3.BaseHTTPResponse:
+        data = body if isinstance(body, bytes | None) else msgspec.json.encode(body)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.pool.request(method, self.url + path, body=data, headers=names)
+
+    def create(self, **fields: Any) -> str:
+        status, answer = self.call("POST", "/api/sessions", fields or None)
+        assert status == 200
+        session_id: str = answer["session_id"]
+        return session_id
+
+    def get(self, session_id: str, query: str = "") -> dict[str, Any]:
+        status, session = self.call("GET", f"/api/sessions/{session_id}{query}")
+        assert status == 200
+        assert isinstance(session, dict)
+        return session
+
+
+@pytest.fixture
+def api(shared_service):
+    return Api(shared_service.url)

@@ -1,0 +1,74 @@
+"""Fixtures for all: a real service in a process of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("datacat", deadline=None, max_examples=100)
+settings.load_profile("datacat")
+
+
+class Service:
+    """``datacat serve`` as a user runs it, on a free port; can be killed and started again."""
+
+    def __init__(self, database: Path, *flags: str) -> None:
+        self.database = database
+        self.flags = flags
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "datacat", "serve", "--database", str(self.database), *self.flags]
+        self.log = self.database.with_suffix(".log").open("ab")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("DATACAT_")}
+        self.process = subprocess.Popen(
+            [*command, "--port", str(self.port)], stdout=subprocess.PIPE, stderr=self.log, env=environment
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
+        match = re.search(r":(\d+)$", line.strip())
+        assert match, f"the service said {line!r}: {self.database.with_suffix('.log').read_text()}"
+        self.port = int(match[1])
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> int:
+        return self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.log.close()
+        return code
+
+
+@pytest.fixture(scope="session")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all tests that only add sessions of their own."""
+    service = Service(tmp_path_factory.mktemp("service") / "datacat.db", "--durability", "normal")
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service of the test's own, which it may hurt."""
+    service = Service(tmp_path / "datacat.db")
+    yield service
+    if service.process.poll() is None:
+        service.stop()

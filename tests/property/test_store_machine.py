@@ -1,0 +1,82 @@
+"""The SQLite store against the model store, through every sequence hypothesis can think of."""
+
+import tempfile
+from pathlib import Path
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.contract.model_store import ModelStore
+
+from datacat.ingest.committer import commit
+from datacat.model.records import Batch, Event, Metric, Origin, Record, Start, State
+from datacat.store.sqlite.reader import SqliteReader
+from datacat.store.sqlite.writer import SqliteWriter
+
+IDS = [f"01934f5e-0000-7000-8000-00000000000{n}" for n in range(3)]
+
+
+def record(seq: int, kind: str, text: str) -> Record:
+    match kind:
+        case "start":
+            return Start(seq=seq, time=seq, product=text)
+        case "state":
+            return State(seq=seq, time=seq, merge={text: {text: seq}}, remove=[f"/{text}x"])
+        case "metric":
+            return Metric(seq=seq, time=seq, name=text, value=float(seq), tags=[text])
+        case _:
+            return Event(seq=seq, time=seq, name=kind, data=msgspec.Raw(msgspec.json.encode({"text": text})))
+
+
+KINDS = st.sampled_from(
+    ["start", "state", "metric", "saved", "application_appears_hung", "application_recovered"]
+)
+TEXTS = st.text("ab", min_size=1, max_size=2)
+batches = st.builds(
+    lambda session_id, origin, first, items: Batch(
+        session_id, origin, [record(seq, *item) for seq, item in enumerate(items, first)]
+    ),
+    st.sampled_from(IDS),
+    st.sampled_from([Origin.APP, Origin.API, Origin.WATCHDOG]),
+    st.integers(1, 6),
+    st.lists(st.tuples(KINDS, TEXTS), max_size=6),
+)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "store.db"
+        self.model = ModelStore()
+        self.writer = SqliteWriter(self.path, durability="normal")
+        self.reader = SqliteReader(self.path, connections=1)
+
+    @rule(group=st.lists(batches, min_size=1, max_size=4))
+    def commit_a_group(self, group: list[Batch]) -> None:
+        expected = commit(self.model, group, 7)
+        outcomes = commit(self.writer, group, 7)
+        assert [repr(each) for each in outcomes] == [repr(each) for each in expected]
+
+    @rule()
+    def open_the_database_again(self) -> None:
+        self.writer.close()
+        self.writer = SqliteWriter(self.path, durability="normal")
+
+    @invariant()
+    def both_stores_say_the_same(self) -> None:
+        assert self.reader.session_ids(None, 99) == self.model.session_ids(None, 99)
+        for session_id in self.model.session_ids(None, 99):
+            assert self.reader.session(session_id) == self.model.session(session_id)
+            assert self.reader.events(session_id, 0, 99) == self.model.events(session_id, 0, 99)
+            assert self.reader.metrics(session_id, 0, 99) == self.model.metrics(session_id, 0, 99)
+
+    def teardown(self) -> None:
+        self.reader.close()
+        self.writer.close()
+        self.folder.cleanup()
+
+
+TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
