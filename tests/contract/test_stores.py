@@ -11,7 +11,7 @@ from tests.contract.model_store import ModelStore
 from datacat.model.errors import UnknownSession
 from datacat.model.fold import fold
 from datacat.model.lifecycle import Status
-from datacat.model.records import Batch, End, Event, Metric, Origin, Record, Start, State
+from datacat.model.records import Batch, End, Event, Metric, Origin, Record, Rejected, Start, State
 from datacat.store.port import Reader, Writer
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
@@ -136,7 +136,12 @@ def test_several_folds_of_one_session_in_one_transaction_keep_their_order(store)
     session_id = new_id()
     with store.writer.transaction() as transaction:
         session, folds = None, []
-        for records in ([Start(time=1), event("a")], [event("b"), event("c")], [event("d")]):
+        groups: list[list[Record | Rejected]] = [
+            [Start(time=1), event("a")],
+            [event("b"), event("c")],
+            [event("d")],
+        ]
+        for records in groups:
             folds.append(fold(session, Batch(session_id, Origin.API, records), 7))
             session = folds[-1].session
         transaction.save(folds)

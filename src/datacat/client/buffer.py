@@ -23,6 +23,9 @@ from datacat.model.records import Loss
 from datacat.wire.codec import encode
 
 KEPT: Final = frozenset({"start", "exit", "end", "loss"})
+_OVERHEAD: Final = 200
+"""What an entry weighs beside its line, in bytes: the objects that hold it."""
+
 _SWEEP_TO: Final = 0.9
 """Dropping goes on to this part of the limit, so that it is a rare sweep and not a daily chore."""
 
@@ -87,7 +90,7 @@ class MemoryBuffer:
 
     Args:
         clock: when a loss is told.
-        max_bytes: the most that waiting lines may weigh.
+        max_bytes: the most memory that waiting records may take.
     """
 
     def __init__(self, clock: Clock, max_bytes: int) -> None:
@@ -129,7 +132,7 @@ class MemoryBuffer:
         """Let go of everything up to ``last_seq``."""
         with self._lock:
             while self._entries and self._entries[0].seq <= last_seq:
-                self._bytes -= len(self._entries.popleft().line)
+                self._bytes -= _cost(self._entries.popleft())
             self._in_flight = 0
 
     def go_back(self, last_seq: int) -> None:
@@ -149,7 +152,7 @@ class MemoryBuffer:
                 ahead.append(self._loss(last_seq + 1, first - 1, "the server no longer has them", {}))
             for entry in reversed(ahead):
                 self._entries.appendleft(entry)
-                self._bytes += len(entry.line)
+                self._bytes += _cost(entry)
 
     def drop(self, entry: Entry, reason: str) -> None:
         """Give one record up."""
@@ -157,7 +160,7 @@ class MemoryBuffer:
             self._dropped[entry.kind] += 1
             index = self._entries.index(entry)
             loss = self._loss(entry.first, entry.seq, reason, {entry.kind: 1})
-            self._bytes += len(loss.line) - len(entry.line)
+            self._bytes += _cost(loss) - _cost(entry)
             self._entries[index] = loss
             self._in_flight = 0
 
@@ -178,24 +181,35 @@ class MemoryBuffer:
             self._seq += 1
             if kind == "start" and not self._start:
                 self._start = body
-            line = _numbered(self._seq, body)
-            entries.append(Entry(self._seq, self._seq, kind, line))
-            self._bytes += len(line)
+            entry = Entry(self._seq, self._seq, kind, _numbered(self._seq, body))
+            entries.append(entry)
+            self._bytes += _cost(entry)
         if self._bytes > self._max_bytes:
             self._sweep()
 
     def _sweep(self) -> None:
-        excess = self._bytes - int(self._max_bytes * _SWEEP_TO)
-        doomed: set[int] = set()
-        for may_go in (lambda kind: kind == "metric", lambda kind: kind not in KEPT):
-            for entry in self._entries:
-                if excess <= 0:
+        target = int(self._max_bytes * _SWEEP_TO)
+        for only_metrics in (True, False):
+            while (excess := self._bytes - target) > 0:
+                doomed = self._oldest(excess, only_metrics=only_metrics)
+                if not doomed:
                     break
-                if entry.seq > self._in_flight and entry.seq not in doomed and may_go(entry.kind):
-                    doomed.add(entry.seq)
-                    excess -= len(entry.line)
-        if doomed:
-            self._replace(doomed)
+                self._replace(doomed)
+                # Metrics that stand alone each leave a loss record as large as themselves.
+                if only_metrics and self._bytes - target > excess // 2:
+                    break
+
+    def _oldest(self, size: int, *, only_metrics: bool) -> set[int]:
+        """The numbers of the oldest records that may go, up to ``size`` bytes of them."""
+        doomed: set[int] = set()
+        for entry in self._entries:
+            if size <= 0:
+                break
+            may_go = entry.kind == "metric" if only_metrics else entry.kind not in KEPT
+            if may_go and entry.seq > self._in_flight:
+                doomed.add(entry.seq)
+                size -= _cost(entry)
+        return doomed
 
     def _replace(self, doomed: set[int]) -> None:
         """Put one loss record in the place of each run of neighbours that go, or went before."""
@@ -216,11 +230,15 @@ class MemoryBuffer:
                 counts.update(neighbour.counts or {})
             kept.append(self._loss(first, entry.seq, "the buffer was full", dict(counts)))
         self._entries = kept
-        self._bytes = sum(len(entry.line) for entry in kept)
+        self._bytes = sum(map(_cost, kept))
 
     def _loss(self, first: int, seq: int, reason: str, counts: dict[str, int]) -> Entry:
         record = Loss(seq=seq, time=self._clock.now(), first=first, reason=reason, counts=counts)
         return Entry(first, seq, "loss", encode(record), counts)
+
+
+def _cost(entry: Entry) -> int:
+    return len(entry.line) + _OVERHEAD
 
 
 def _numbered(seq: int, body: bytes) -> bytes:

@@ -94,8 +94,13 @@ def _at_exit() -> None:
 
 def _after_fork() -> None:
     _tell(lambda listener: listener.on_forked_child())
-    # A child of multiprocessing leaves without atexit, but runs the finalizers of its own.
-    if "multiprocessing" in sys.modules:
-        from multiprocessing.util import Finalize
+    # A child of multiprocessing leaves without atexit, but runs finalizers; it forgets those it
+    # inherited, and then calls what is registered here.
+    if (util := sys.modules.get("multiprocessing.util")) is not None:
+        util.register_after_fork(_finish_multiprocessing_child, lambda _: _finish_multiprocessing_child())
 
-        Finalize(None, _at_exit, exitpriority=10)
+
+def _finish_multiprocessing_child() -> None:
+    from multiprocessing.util import Finalize
+
+    Finalize(None, _at_exit, exitpriority=10)

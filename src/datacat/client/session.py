@@ -42,7 +42,7 @@ from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind
 from datacat.model.state import depth, parse_pointer
 
 DEFAULT_URL: Final = "http://localhost:8080"
-DEFAULT_BUFFER_BYTES: Final = 16 * 1024 * 1024
+DEFAULT_BUFFER_BYTES: Final = 32 * 1024 * 1024
 EXIT_TIMEOUT: Final = 3.0
 
 
@@ -388,7 +388,7 @@ def create_session(
         clock: whose time is written; for tests.
         transport: makes what the records are sent by; for tests, see :mod:`datacat.testing`.
         **options: ``capture_exceptions`` (True), ``end_at_exit`` (True), ``exit_timeout`` (3.0
-            seconds), ``max_buffer_bytes`` (16 MiB), ``in_forked_child`` (``new_session``, or
+            seconds), ``max_buffer_bytes`` (32 MiB), ``in_forked_child`` (``new_session``, or
             ``silent``).
 
     Raises:

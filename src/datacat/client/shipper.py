@@ -92,6 +92,8 @@ class Shipper:
                 reply = self._transport.send(self._session_id, chunk.body, SEND_TIMEOUT)
             except TransportError as error:
                 return self._fail(str(error), None)
+            except Exception as error:  # noqa: BLE001  # whatever it is, tomorrow it may be gone: the thread lives on
+                return self._fail(f"sending failed: {error!r}", None)
             if not self._understand(chunk, reply):
                 return self._fail(f"the server answered {reply.status} {reply.detail}", reply.retry_after)
             with self._progress:

@@ -1,5 +1,6 @@
 """One batch to the server and its word back; whether to try again is decided elsewhere."""
 
+import codecs
 import zlib
 from importlib.metadata import version
 from typing import Final, Protocol
@@ -10,6 +11,10 @@ from msgspec import Struct
 
 _COMPRESS_FROM: Final = 1024
 _GZIP_LEVEL: Final = 1  # NDJSON shrinks tenfold already here; more costs the program's own time
+
+# Resolving a host name loads this codec. A process that is forked while another thread is in the
+# middle of loading it would never have it, so it is loaded with us.
+codecs.lookup("idna")
 
 USER_AGENT: Final = f"datacat-python/{version('datacat')}"
 

@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,8 +98,8 @@ def test_a_merge_patch_does_what_rfc_7396_says(state, patch):
     assert merge(result, kept) == apply_rfc_7396(state, patch)
 
 
-def _along(state, pointer):
-    value = state
+def _along(state: Any, pointer: str) -> Iterator[Any]:
+    value: Any = state
     for step in parse_pointer(pointer):
         if not isinstance(value, dict) or step not in value:
             yield value

@@ -1,0 +1,86 @@
+"""The command line as a person meets it."""
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.acceptance.programs import run
+
+ROOT = Path(__file__).parents[2]
+
+
+def datacat(*arguments, **options):
+    command = [sys.executable, "-m", "datacat", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=100, cwd=ROOT, check=False, **options
+    )
+
+
+@pytest.fixture
+def taken_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def test_the_demo_shows_a_hang_with_its_line_and_says_what_became_of_each_program():
+    done = datacat("demo", "--port", str(free_port()))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"MainThread stood in wait_for_a_reply \(worker.py:\d+\): time.sleep", done.stdout)
+    assert "application_recovered" in done.stdout
+    assert "never said goodbye" in done.stdout
+    assert "/docs" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_demo_tells_a_taken_port_with_the_cure(taken_port):
+    done = datacat("demo", "--port", str(taken_port))
+    assert done.returncode == 1
+    assert f"port {taken_port} is taken" in done.stdout
+    assert f"make demo PORT={taken_port + 1}" in done.stdout
+
+
+def test_serve_tells_a_taken_port_with_the_cure(taken_port, tmp_path):
+    done = datacat("serve", "--port", str(taken_port), "--database", str(tmp_path / "a.db"))
+    assert done.returncode == 1
+    assert f"--port {taken_port + 1}" in done.stderr
+
+
+def test_serve_refuses_another_address_than_loopback(tmp_path):
+    done = datacat("serve", "--host", "0.0.0.0", "--database", str(tmp_path / "a.db"))
+    assert done.returncode == 1
+    assert "--insecure-no-auth" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_serve_refuses_a_file_that_is_no_database_and_leaves_it(tmp_path):
+    file = tmp_path / "notes.db"
+    file.write_text("my notes " * 500)
+    done = datacat("serve", "--port", "0", "--database", str(file))
+    assert done.returncode == 1
+    assert "no database" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert file.read_text() == "my notes " * 500
+
+
+def test_the_readmes_python_runs(shared_service):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = run(block.replace("http://localhost:8080", shared_service.url), shared_service.url)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_setting_is_an_option_of_serve():
+    from datacat.server.settings import Settings
+
+    shown = datacat("serve", "--help", env={"COLUMNS": "200", "PATH": ""}).stdout
+    for name in Settings.__struct_fields__:
+        assert f"--{name.replace('_', '-')}" in shown

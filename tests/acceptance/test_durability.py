@@ -1,0 +1,111 @@
+"""What was acknowledged stays, once; what was not arrives later, once."""
+
+import threading
+import uuid
+
+from tests.acceptance.programs import run, sessions_of
+
+import datacat
+from datacat.client.api import DatacatClient
+from datacat.model.errors import RequestFailed
+
+
+def test_nothing_acknowledged_is_missing_after_the_server_is_killed(service):
+    acknowledged: list[int] = []
+    client = DatacatClient(service.url)
+    session_id = client.register_session(product="durable")
+    enough = threading.Event()
+
+    def post(first):
+        mine = DatacatClient(service.url)
+        for n in range(first, 10**6, 4):
+            try:
+                mine.log_event(session_id, "e", {"n": n})
+            except RequestFailed:
+                return
+            acknowledged.append(n)
+            if len(acknowledged) > 400:
+                enough.set()
+
+    threads = [threading.Thread(target=post, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    assert enough.wait(60)
+    service.kill()
+    for thread in threads:
+        thread.join()
+    service.start()
+    stored = [event["data"]["n"] for event in client.get_session(session_id)["events"]]
+    assert len(stored) == len(set(stored))
+    assert set(acknowledged) <= set(stored)
+    # At most the one request of each connection that was under way may be there unanswered.
+    assert len(set(stored) - set(acknowledged)) <= 4
+
+
+def test_a_client_goes_on_through_kills_and_everything_arrives_once_and_in_order(service):
+    session = datacat.create_session(service.url, product="steady")
+    for n in range(3000):
+        session.log_event("e", {"n": n})
+        if n in (700, 1900):
+            session.flush(0.05)
+            service.kill()
+        if n in (1200, 2400):
+            service.start()
+    assert session.flush(60)
+    session.end()
+    found = session.get_details()
+    assert [event["data"]["n"] for event in found["events"]] == list(range(3000))
+    assert (found["lost"], found["status"]) == (0, "ended")
+    session._shipper.stop()
+
+
+def test_a_program_can_start_while_the_server_is_down(service):
+    service.kill()
+    session = datacat.create_session(service.url, product="early")
+    session.log_event("before the server")
+    assert not session.flush(0.1)
+    service.start()
+    assert session.flush(30)
+    session.end()
+    assert [event["name"] for event in session.get_details()["events"]] == ["before the server"]
+    session._shipper.stop()
+
+
+def test_a_server_that_lost_its_database_is_told_what_it_lacks(service):
+    session = datacat.create_session(service.url, product="forgotten")
+    session.log_event("old")
+    assert session.flush(10)
+    service.kill()
+    for file in service.database.parent.glob("datacat.db*"):
+        file.unlink()
+    service.start()
+    session.log_event("new")
+    assert session.flush(30)
+    found = session.get_details()
+    assert ([event["name"] for event in found["events"]], found["lost"], found["product"]) == (
+        ["new"],
+        1,
+        "forgotten",
+    )
+    session.end()
+    session._shipper.stop()
+
+
+def test_a_graceful_stop_finishes_what_was_accepted_and_leaves_one_file(service):
+    done = run("import datacat\nwith datacat.create_session(product='p') as s: s.log_event('e')", service.url)
+    assert done.returncode == 0
+    assert service.stop() in (0, -15)
+    assert [file.name for file in service.database.parent.glob("datacat.db*")] == ["datacat.db"]
+    service.start()
+    assert len(sessions_of(service.url, "p")) == 1
+
+
+def test_the_same_session_grows_without_harm(service):
+    client = DatacatClient(service.url)
+    session_id = str(uuid.uuid4())
+    assert client.register_session(id=session_id) == session_id
+    with datacat.create_session(service.url, session_id=session_id, product="grown") as session:
+        for n in range(50_000):
+            session.log_metric("m", n)
+        assert session.flush(60)
+    assert len(client.get_session(session_id)["metrics"]) == 50_000

@@ -1,0 +1,152 @@
+"""How programs end, and what is known of them then."""
+
+import sys
+import uuid
+
+import pytest
+from tests.acceptance.programs import run, sessions_of
+
+
+@pytest.fixture
+def product():
+    return f"p-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def record(shared_service, product):
+    def record(code, **variables):
+        head = f"import datacat, os, sys, threading, time\nsession = datacat.create_session(product={product!r})\n"
+        return run(head + code, shared_service.url, **variables), sessions_of(shared_service.url, product)
+
+    return record
+
+
+def names(session):
+    return [event["name"] for event in session["events"]]
+
+
+def test_a_program_that_reaches_its_end_is_ended_and_nothing_is_lost(record):
+    done, (session,) = record("for n in range(20000): session.log_event('e', {'n': n})")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (session["status"], session["lost"]) == ("ended", 0)
+    assert [event["data"]["n"] for event in session["events"]] == list(range(20000))
+
+
+def test_a_program_that_wants_no_end_at_exit_stays_active(record):
+    _, (session,) = record(
+        "session.options = datacat.client.session.Options(url=session.options.url, end_at_exit=False)"
+    )
+    assert session["status"] == "active"
+
+
+def test_an_uncaught_exception_is_recorded_before_the_hook_that_stood_there_runs(record):
+    done, (session,) = record("def fail(): raise ValueError('boom')\nfail()")
+    assert done.returncode == 1
+    assert "ValueError: boom" in done.stderr
+    (event,) = session["events"]
+    assert (event["name"], event["level"], event["data"]["type"]) == (
+        "uncaught_exception",
+        "fatal",
+        "ValueError",
+    )
+    assert "in fail" in event["data"]["traceback"]
+    assert (session["status"], session["cause"]) == ("crashed", "exception")
+
+
+def test_an_uncaught_exception_in_a_thread_is_recorded_and_the_program_goes_on(record):
+    done, (session,) = record(
+        "t = threading.Thread(target=lambda: 1 / 0, name='helper'); t.start(); t.join()"
+    )
+    assert "ZeroDivisionError" in done.stderr
+    (event,) = session["events"]
+    assert (event["level"], event["data"]["thread"]) == ("error", "helper")
+    assert session["status"] == "ended"
+
+
+def test_a_program_that_is_killed_is_not_ended_by_us(record):
+    done, (session,) = record("session.log_event('last words'); session.flush(); os.kill(os.getpid(), 9)")
+    assert done.returncode == -9
+    assert (session["status"], names(session)) == ("active", ["last words"])
+
+
+def test_a_forked_child_is_a_session_of_its_own(record):
+    done, found = record(
+        "session.log_event('parent')\n"
+        "if os.fork() == 0:\n    session.log_event('child'); session.end(); os._exit(0)\n"
+        "os.wait(); session.log_event('parent again')"
+    )
+    assert done.returncode == 0, done.stderr
+    parent = next(session for session in found if session["parent_session_id"] is None)
+    (child,) = [session for session in found if session["parent_session_id"] == parent["id"]]
+    assert names(parent) == ["parent", "parent again"]
+    assert names(child) == ["child"]
+    assert child["pid"] != parent["pid"]
+
+
+def test_a_forked_child_can_be_silent(shared_service, product):
+    code = f"""
+        import datacat, os
+        session = datacat.create_session(product={product!r}, in_forked_child="silent")
+        if os.fork() == 0:
+            session.log_event("child"); session.end(); os._exit(0)
+        os.wait()
+    """
+    assert run(code, shared_service.url).returncode == 0
+    (session,) = sessions_of(shared_service.url, product)
+    assert names(session) == []
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_of_multiprocessing_lose_nothing(shared_service, product, method, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import datacat, multiprocessing, sys\n"
+        "def work(n):\n"
+        f"    s = session if {method!r} == 'fork' else datacat.create_session(product={product!r})\n"
+        "    s.log_event('work', {'n': n})\n"
+        f"    {'pass' if method == 'fork' else 's.end()'}\n"
+        "if __name__ == '__main__':\n"
+        f"    session = datacat.create_session(product={product!r})\n"
+        f"    context = multiprocessing.get_context({method!r})\n"
+        "    children = [context.Process(target=work, args=(n,)) for n in range(3)]\n"
+        "    [child.start() for child in children]\n"
+        "    [child.join() for child in children]\n"
+    )
+    done = run(f"import runpy; runpy.run_path({str(program)!r}, run_name='__main__')", shared_service.url) if method == "fork" else _script(program, shared_service.url)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = sessions_of(shared_service.url, product)
+    assert sorted(event["data"]["n"] for session in found for event in session["events"]) == [0, 1, 2]
+    assert {session["status"] for session in found} == {"ended"}
+
+
+def _script(program, url):
+    return run(
+        f"import subprocess, sys; sys.exit(subprocess.call([{sys.executable!r}, {str(program)!r}]))", url
+    )
+
+
+def test_the_founding_heartbeat_flow(record):
+    code = """
+session.start_heartbeat_monitor(timeout=0.5, check_interval=0.1)
+for _ in range(3):
+    session.heartbeat(); time.sleep(0.05)
+def stuck_here(): time.sleep(1.2)
+stuck_here()
+session.heartbeat()
+time.sleep(0.3)
+"""
+    _, (session,) = record(code)
+    assert names(session) == ["application_appears_hung", "application_recovered"]
+    hung, recovered = (event["data"] for event in session["events"])
+    assert 0.5 < hung["seconds_since_heartbeat"] < 1.2
+    assert hung["timeout"] == 0.5
+    main = next(stack for stack in hung["stacks"] if stack["thread"] == "MainThread")
+    assert main["frames"][-1]["function"] == "stuck_here"
+    assert 1.0 < recovered["seconds_hung"] < 2.5
+    assert session["status"] == "ended"
+    assert session["last_heartbeat_at"]
+
+
+def test_nothing_is_recorded_when_it_is_turned_off(record):
+    done, found = record("session.log_event('e'); session.end()", DATACAT_DISABLED="1")
+    assert (done.returncode, found) == (0, [])

@@ -1,0 +1,111 @@
+import time
+
+import pytest
+
+from datacat.client.backoff import LONGEST, Backoff
+from datacat.client.buffer import MemoryBuffer
+from datacat.client.shipper import Shipper
+from datacat.client.transport import Reply
+from datacat.testing import CapturingTransport, FakeClock
+
+
+class Impatient(Backoff):
+    """Waits as good as nothing, and remembers what it was asked."""
+
+    def __init__(self):
+        super().__init__(lambda: 0.5)
+        self.asked = []
+
+    def failed(self, retry_after=None):
+        self.asked.append(retry_after)
+        return 0.001
+
+
+@pytest.fixture
+def shipping():
+    transport, buffer, backoff = CapturingTransport(), MemoryBuffer(FakeClock(), 10**6), Impatient()
+    shipper = Shipper("id", buffer, transport, backoff)
+    buffer.append("start", b'{"type":"start"}')
+    for n in range(5):
+        buffer.append("event", b'{"type":"event","n":%d}' % n)
+    yield shipper, buffer, transport, backoff
+    shipper.stop()
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [],
+        ["unreachable"] * 3,
+        ["lost"] * 3,
+        [Reply(503, retry_after=2.0), "lost", Reply(500), Reply(502)],
+        [Reply(200)],  # somebody else's server
+        [Reply(301), Reply(401), Reply(429)],
+    ],
+)
+def test_everything_arrives_once_and_in_order_whatever_the_server_does(shipping, answers):
+    shipper, buffer, transport, backoff = shipping
+    transport.answers = list(answers)
+    shipper.start()
+    assert shipper.flush(10)
+    assert [each["seq"] for each in transport.records] == [1, 2, 3, 4, 5, 6]
+    assert not buffer.waiting
+    assert len(backoff.asked) == len(answers)
+
+
+def test_the_server_says_how_long_to_wait(shipping):
+    shipper, _, transport, backoff = shipping
+    transport.answers = [Reply(503, retry_after=7.0)]
+    shipper.start()
+    assert shipper.flush(10)
+    assert backoff.asked == [7.0]
+
+
+def test_a_server_that_forgot_the_session_is_given_it_again(shipping):
+    shipper, buffer, transport, _ = shipping
+    shipper.start()
+    assert shipper.flush(10)
+    transport.last_seq = 0
+    transport.records.clear()
+    buffer.append("event", b'{"type":"event","n":9}')
+    assert shipper.flush(10)
+    assert [each["type"] for each in transport.records] == ["start", "loss", "event"]
+
+
+def test_a_record_that_the_server_refuses_is_given_up_alone():
+    class Picky(CapturingTransport):
+        def send(self, session_id, body, timeout):
+            return (
+                Reply(422, code="wrong_type") if b'"n":3' in body else super().send(session_id, body, timeout)
+            )
+
+    transport, buffer = Picky(), MemoryBuffer(FakeClock(), 10**6)
+    buffer.append("start", b'{"type":"start"}')
+    for n in range(6):
+        buffer.append("event", b'{"type":"event","n":%d}' % n)
+    shipper = Shipper("id", buffer, transport, Impatient())
+    shipper.start()
+    assert shipper.flush(10)
+    shipper.stop()
+    assert [each.get("n") for each in transport.of("event")] == [0, 1, 2, 4, 5]
+    assert [each["reason"] for each in transport.of("loss")] == ["refused: wrong_type"]
+
+
+def test_a_flush_gives_up_in_time(shipping):
+    shipper, _, transport, _ = shipping
+    transport.answers = ["unreachable"] * 100_000
+    shipper.start()
+    began = time.monotonic()
+    assert shipper.flush(0.2) is False
+    assert time.monotonic() - began < 2
+
+
+def test_waits_grow_with_jitter_and_are_forgotten_after_a_success():
+    longest = Backoff(lambda: 1.0)
+    waits = [longest.failed() for _ in range(12)]
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST
+    longest.succeeded()
+    assert longest.failed() == waits[0]
+    assert Backoff(lambda: 0.0).failed() > 0
+    assert Backoff(lambda: 0.0).failed(retry_after=5) == 5
