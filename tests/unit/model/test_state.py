@@ -110,4 +110,5 @@ def _along(state: Any, pointer: str) -> Iterator[Any]:
 
 
 def test_depth_counts_objects_and_arrays():
-    assert [depth(value) for value in (1, {}, [[]], {"a": {"b": [1]}})] == [0, 1, 2, 3]
+    nested: list[Any] = [1, {}, [[]], {"a": {"b": [1]}}]
+    assert [depth(value) for value in nested] == [0, 1, 2, 3]
