@@ -235,16 +235,22 @@ def drain(url: str) -> None:
 
 def growing(url: str) -> None:
     """One session up to a million records: its last tenth beside its first."""
+    ratios = [one_growing(url) for _ in range(3)]
+    row(
+        "a session growing to 1,000,000 records: last tenth / first tenth",
+        f"{statistics.median(ratios):.2f}",
+        "≥ 0.9",
+    )
+
+
+def one_growing(url: str) -> float:
+    """The rate of the last tenth beside that of the first."""
     session_id = str(uuid.uuid4())
     tenths = [
         send_all(url, [request(session_id, 1 + 500 * n) for n in range(200 * t, 200 * (t + 1))])
         for t in range(10)
     ]
-    row(
-        "a session growing to 1,000,000 records: last tenth / first tenth",
-        f"{tenths[0] / tenths[9]:.2f}",
-        "≥ 0.9",
-    )
+    return tenths[0] / tenths[9]
 
 
 def bytes_a_row(path: Path) -> None:

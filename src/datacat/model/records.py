@@ -75,7 +75,7 @@ class Event(Base, tag="event", kw_only=True, omit_defaults=True, gc=False):
     data: Raw = EMPTY
 
 
-class Metric(Base, tag="metric", kw_only=True, omit_defaults=True):
+class Metric(Base, tag="metric", kw_only=True, omit_defaults=True, gc=False):
     """A named, finite number; ``unit`` as UCUM writes it (``s``, ``By``, ``1``)."""
 
     name: Name

@@ -33,7 +33,7 @@ from datacat.store.sqlite.rows import (
     state_of,
 )
 
-_ROWS_A_STATEMENT: Final = (1000, 200, 40, 8, 1)
+_ROWS_A_STATEMENT: Final = (1000, 300, 100, 30, 10, 3, 1)
 """The sizes in which rows are sent: few enough that their statements all stay prepared."""
 
 _SESSIONS_KEPT: Final = 2_000
@@ -57,7 +57,7 @@ class SqliteWriter:
         self._database = connect(path, durability=durability)
         self._sessions: OrderedDict[str, tuple[int, Session]] = OrderedDict()
         self._names: dict[str, int] = {}
-        self._series: dict[tuple[str, str, str, str], int] = {}
+        self._series: dict[tuple[str | None, ...], int] = {}
 
     @contextmanager
     def transaction(self) -> Iterator["SqliteWriter"]:
@@ -149,11 +149,13 @@ class SqliteWriter:
         return key
 
     def _series_key(self, metric: Metric) -> int:
-        tags = json_text(metric.tags) if metric.tags else "[]"
-        identity = (metric.name, metric.kind, metric.unit or "", tags)
+        identity = (metric.name, metric.kind, metric.unit, *metric.tags)
         if (known := self._series.get(identity)) is not None:
             return known
-        key = self._key_of("series", ("name", "kind", "unit", "tags"), identity)
+        columns = ("name", "kind", "unit", "tags")
+        key = self._key_of(
+            "series", columns, (metric.name, metric.kind, metric.unit or "", json_text(metric.tags))
+        )
         self._series[identity] = key
         return key
 

@@ -1,0 +1,121 @@
+import asyncio
+import threading
+from contextlib import contextmanager
+
+import pytest
+from tests.contract.model_store import ModelStore
+
+from datacat.ingest.batcher import Batcher
+from datacat.ingest.committer import Committer, commit
+from datacat.model.errors import Busy, StoreUnavailable, UnknownSession
+from datacat.model.records import Answer, Batch, Event, Origin, Start
+from datacat.testing import FakeClock
+
+ID = "01934f5e-0000-7000-8000-000000000001"
+
+
+def start(session_id=ID):
+    return Batch(session_id, Origin.API, [Start(time=1)])
+
+
+def event(session_id=ID):
+    return Batch(session_id, Origin.API, [Event(time=1, name="e")])
+
+
+class SlowStore(ModelStore):
+    """Commits when it is let to."""
+
+    def __init__(self):
+        super().__init__()
+        self.go = threading.Event()
+        self.commits = 0
+
+    @contextmanager
+    def transaction(self):
+        assert self.go.wait(10)
+        self.commits += 1
+        with super().transaction() as transaction:
+            yield transaction
+
+
+def test_what_waits_for_one_commit_rides_the_next_together():
+    store = SlowStore()
+
+    async def run():
+        committer = Committer(lambda: store, FakeClock())
+        await committer.start()
+        first = asyncio.create_task(committer.submit(start(), size=1))
+        await asyncio.sleep(0.05)
+        others = [asyncio.create_task(committer.submit(event(), size=1)) for _ in range(50)]
+        await asyncio.sleep(0.05)
+        assert not first.done()
+        store.go.set()
+        answers = await asyncio.gather(first, *others)
+        await committer.stop()
+        return answers
+
+    answers = asyncio.run(run())
+    assert [answer.last_seq for answer in answers] == list(range(1, 52))
+    assert store.commits == 2
+
+
+def test_a_full_queue_is_busy_and_what_was_accepted_is_committed_at_the_stop():
+    store = SlowStore()
+
+    async def run():
+        committer = Committer(lambda: store, FakeClock(), Batcher(max_waiting_records=2))
+        await committer.start()
+        tasks = [asyncio.create_task(committer.submit(start(), size=1))]
+        await asyncio.sleep(0.05)
+        tasks += [asyncio.create_task(committer.submit(event(), size=1)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(Busy) as caught:
+            await committer.submit(event(), size=1)
+        assert caught.value.retry_after >= 1
+        store.go.set()
+        await committer.stop()
+        with pytest.raises(Busy, match="stopping"):
+            await committer.submit(event(), size=1)
+        return await asyncio.gather(*tasks)
+
+    assert len(asyncio.run(run())) == 3
+    assert store.sessions[ID].events == 2
+
+
+def test_a_batch_that_cannot_be_folded_harms_no_other():
+    outcomes = commit(ModelStore(), [start(), event(ID[:-1] + "2"), event()], 1)
+    assert [type(outcome) for outcome in outcomes] == [Answer, UnknownSession, Answer]
+
+
+def test_a_batch_that_nobody_foresaw_harms_no_other():
+    class Poisoned(ModelStore):
+        def save(self, folds):
+            folds = list(folds)
+            if any(each.name == "poison" for fold in folds for each in fold.events):
+                raise RuntimeError("poison")
+            super().save(folds)
+
+    store = Poisoned()
+    poison = Batch(ID, Origin.API, [Event(time=1, name="poison")])
+    outcomes = commit(store, [start(), poison, event()], 1)
+    assert [type(outcome) for outcome in outcomes] == [Answer, RuntimeError, Answer]
+    assert store.sessions[ID].events == 1
+
+
+def test_a_store_that_cannot_write_answers_everybody_so_and_keeps_nothing():
+    class Full(ModelStore):
+        def save(self, folds):
+            super().save(folds)
+            raise StoreUnavailable("disk full")
+
+    store = Full()
+    assert [type(each) for each in commit(store, [start(), event()], 1)] == [StoreUnavailable] * 2
+    assert store.sessions == {}
+
+
+def test_a_store_that_cannot_be_opened_is_told_at_the_start():
+    def fail():
+        raise StoreUnavailable("locked")
+
+    with pytest.raises(StoreUnavailable, match="locked"):
+        asyncio.run(Committer(fail, FakeClock()).start())
