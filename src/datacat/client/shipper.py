@@ -5,6 +5,7 @@ lost is sent again as it was, and the server skips what it has. Nothing the serv
 the log for ever: a record it will not take is given up alone, and said to be lost.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -140,11 +141,14 @@ class Shipper:
         self.last_error = reason
         if not self._complained:
             self._complained = True
-            logger.warning("datacat: %s; records are kept and sent later", reason)
+            # The program's own logging may fail too, and shipping goes on.
+            with contextlib.suppress(Exception):
+                logger.warning("datacat: %s; records are kept and sent later", reason)
         return self._backoff.failed(retry_after)
 
     def _recovered(self) -> None:
         self._backoff.succeeded()
         if self._complained:
             self._complained = False
-            logger.info("datacat: the server answers again")
+            with contextlib.suppress(Exception):
+                logger.info("datacat: the server answers again")

@@ -11,6 +11,23 @@ from datacat.model import limits
 _OUR_OWN = ("datacat", "urllib3")
 
 
+class _NoLock:
+    """What logging asks of a lock, without any waiting."""
+
+    def acquire(self) -> bool:
+        """Taken."""
+        return True
+
+    def release(self) -> None:
+        """Free."""
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        """Free."""
+
+
 class Handler(logging.Handler):
     """Sends log records as events named after their logger.
 
@@ -28,7 +45,7 @@ class Handler(logging.Handler):
 
     def createLock(self) -> None:  # noqa: N802  # the standard library's name
         """No lock: recording takes none, and a signal handler may log in the middle of logging."""
-        self.lock = None
+        self.lock = _NoLock()  # type: ignore[assignment]  # it does what a lock does, but wait
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record one log record."""
