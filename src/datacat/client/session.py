@@ -19,6 +19,7 @@ from msgspec import Struct
 from datacat.client import hooks
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import (
+    LEVELS,
     Tags,
     check_kind,
     check_level,
@@ -30,7 +31,7 @@ from datacat.client.arguments import (
     tag_list,
 )
 from datacat.client.buffer import Buffer, MemoryBuffer
-from datacat.client.encode import encode_data, encode_quickly, encode_record, plain
+from datacat.client.encode import EventDraft, encode_data, encode_event, encode_quickly, encode_record, plain
 from datacat.client.heartbeat import HeartbeatMonitor
 from datacat.client.shipper import Shipper
 from datacat.client.transport import HttpTransport, Transport
@@ -38,7 +39,7 @@ from datacat.model import limits
 from datacat.model.clock import Clock, SystemClock
 from datacat.model.errors import InvalidInput
 from datacat.model.ids import new_session_id, parse_session_id
-from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
+from datacat.model.records import Base, End, Exit, Heartbeat, Kind, Level, Metric, Start, State
 from datacat.model.state import depth, parse_pointer
 
 DEFAULT_URL: Final = "http://localhost:8080"
@@ -143,7 +144,8 @@ class Session:
         """Record a named moment with a level, a message and data."""
         if type(name) is not str or not 0 < len(name) <= limits.MAX_NAME_LENGTH:
             check_name(name)
-        check_level(level)
+        if level not in LEVELS:
+            check_level(level)
         if data is not None and type(data) is not dict:
             check_mapping(data, "data")
             data = dict(data)
@@ -151,10 +153,12 @@ class Session:
             message = str(message)
             if len(message) > limits.MAX_MESSAGE_LENGTH:
                 message = message[: limits.MAX_MESSAGE_LENGTH - 1] + "…"
-        raw = encode_data(data) if data else EMPTY
-        self._record(
-            "event", Event(time=self._clock.now(), name=name, level=level, message=message, data=raw)
-        )
+        if self._silent:
+            return
+        draft = EventDraft(time=self._clock.now(), name=name, level=level, message=message, data=data or None)
+        self._add("event", encode_event(draft))
+        if not self._shipping_for:
+            self._ship()
 
     def log_metric(
         self, name: str, value: float, *, tags: Tags = (), kind: Kind = "gauge", unit: str | None = None
