@@ -54,7 +54,7 @@ def row(what: str, figure: str, target: str) -> None:
 
 
 def time_calls(call: Callable[[], None], count: int = 20_000) -> tuple[float, float]:
-    """Median and 99th percentile of single calls, in µs; the best of several rounds of each."""
+    """Median and 99th percentile of single calls, in µs; of each the median of several rounds."""
     medians, tails = [], []
     for _ in range(ROUNDS):
         times = []

@@ -6,7 +6,7 @@ from typing import Any, Final, get_args
 from datacat.model import limits
 from datacat.model.records import Kind, Level
 
-LEVELS: Final = frozenset(get_args(Level))
+_LEVELS: Final = frozenset(get_args(Level))
 _KINDS: Final = frozenset(get_args(Kind))
 
 Tags = Iterable[str] | Mapping[str, Any]
@@ -25,7 +25,7 @@ def check_name(name: object) -> None:
 
 def check_level(level: str) -> None:
     """One of the five levels."""
-    if level not in LEVELS:
+    if level not in _LEVELS:
         raise ValueError(f"level must be one of {', '.join(get_args(Level))}, found {level!r}")
 
 

@@ -97,10 +97,4 @@ def _after_fork() -> None:
     # A child of multiprocessing leaves without atexit, but runs finalizers; it forgets those it
     # inherited, and then calls what is registered here.
     if (util := sys.modules.get("multiprocessing.util")) is not None:
-        util.register_after_fork(_finish_multiprocessing_child, lambda _: _finish_multiprocessing_child())
-
-
-def _finish_multiprocessing_child() -> None:
-    from multiprocessing.util import Finalize
-
-    Finalize(None, _at_exit, exitpriority=10)
+        util.register_after_fork(_at_exit, lambda at_exit: util.Finalize(None, at_exit, exitpriority=10))

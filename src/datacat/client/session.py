@@ -19,7 +19,6 @@ from msgspec import Struct
 from datacat.client import hooks
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import (
-    LEVELS,
     Tags,
     check_kind,
     check_level,
@@ -103,10 +102,10 @@ class Session:
         self._shipping_for = os.getpid()
         self._shipper.start()
 
-    def _record(self, kind: str, record: Base) -> None:
+    def _record(self, kind: str, record: Base, encode: Callable[[Any], bytes] = encode_record) -> None:
         if self._silent:
             return
-        self._add(kind, encode_record(record))
+        self._add(kind, encode(record))
         if not self._shipping_for:
             self._ship()
 
@@ -144,8 +143,7 @@ class Session:
         """Record a named moment with a level, a message and data."""
         if type(name) is not str or not 0 < len(name) <= limits.MAX_NAME_LENGTH:
             check_name(name)
-        if level not in LEVELS:
-            check_level(level)
+        check_level(level)
         if data is not None and type(data) is not dict:
             check_mapping(data, "data")
             data = dict(data)
@@ -153,12 +151,8 @@ class Session:
             message = str(message)
             if len(message) > limits.MAX_MESSAGE_LENGTH:
                 message = message[: limits.MAX_MESSAGE_LENGTH - 1] + "…"
-        if self._silent:
-            return
         draft = EventDraft(time=self._clock.now(), name=name, level=level, message=message, data=data or None)
-        self._add("event", encode_event(draft))
-        if not self._shipping_for:
-            self._ship()
+        self._record("event", draft, encode_event)
 
     def log_metric(
         self, name: str, value: float, *, tags: Tags = (), kind: Kind = "gauge", unit: str | None = None

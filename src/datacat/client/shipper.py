@@ -5,7 +5,6 @@ lost is sent again as it was, and the server skips what it has. Nothing the serv
 the log for ever: a record it will not take is given up alone, and said to be lost.
 """
 
-import contextlib
 import logging
 import threading
 import time
@@ -79,7 +78,11 @@ class Shipper:
 
     def _run(self) -> None:
         while not self._stopping:
-            wait = self._ship_all()
+            try:
+                wait = self._ship_all()
+            except Exception as error:  # noqa: BLE001  # a codec half loaded, the program's logging: the thread lives on
+                self.last_error = f"shipping failed: {error!r}"
+                wait = self._backoff.failed()
             with self._progress:
                 self._progress.notify_all()
             self._wake.wait(SHIP_INTERVAL if wait is None else wait)
@@ -93,8 +96,6 @@ class Shipper:
                 reply = self._transport.send(self._session_id, chunk.body, SEND_TIMEOUT)
             except TransportError as error:
                 return self._fail(str(error), None)
-            except Exception as error:  # noqa: BLE001  # whatever it is, tomorrow it may be gone: the thread lives on
-                return self._fail(f"sending failed: {error!r}", None)
             if not self._understand(chunk, reply):
                 return self._fail(f"the server answered {reply.status} {reply.detail}", reply.retry_after)
             with self._progress:
@@ -141,14 +142,11 @@ class Shipper:
         self.last_error = reason
         if not self._complained:
             self._complained = True
-            # The program's own logging may fail too, and shipping goes on.
-            with contextlib.suppress(Exception):
-                logger.warning("datacat: %s; records are kept and sent later", reason)
+            logger.warning("datacat: %s; records are kept and sent later", reason)
         return self._backoff.failed(retry_after)
 
     def _recovered(self) -> None:
         self._backoff.succeeded()
         if self._complained:
             self._complained = False
-            with contextlib.suppress(Exception):
-                logger.info("datacat: the server answers again")
+            logger.info("datacat: the server answers again")

@@ -109,3 +109,23 @@ def test_waits_grow_with_jitter_and_are_forgotten_after_a_success():
     assert longest.failed() == waits[0]
     assert Backoff(lambda: 0.0).failed() > 0
     assert Backoff(lambda: 0.0).failed(retry_after=5) == 5
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_the_shipping():
+    class Stumbling(CapturingTransport):
+        stumbled = False
+
+        def send(self, session_id, body, timeout):
+            if not self.stumbled:
+                self.stumbled = True
+                raise LookupError("unknown encoding: idna")
+            return super().send(session_id, body, timeout)
+
+    transport, buffer = Stumbling(), MemoryBuffer(FakeClock(), 10**6)
+    buffer.append("start", b'{"type":"start"}')
+    shipper = Shipper("id", buffer, transport, Impatient())
+    shipper.start()
+    assert shipper.flush(10)
+    shipper.stop()
+    assert len(transport.of("start")) == 1
+    assert "idna" in (shipper.last_error or "")
