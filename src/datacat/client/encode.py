@@ -35,28 +35,6 @@ _encoder: Final = msgspec.json.Encoder(enc_hook=as_plain)
 encode_quickly: Final = _encoder.encode
 
 
-class EventDraft(Base, tag="event", kw_only=True, omit_defaults=True):
-    """An event whose data is still the program's own: encoded in one step with the rest."""
-
-    name: str
-    level: str = "info"
-    message: str | None = None
-    data: Any = None
-
-
-def encode_event(draft: EventDraft) -> bytes:
-    """An event within the limits, whatever its data is."""
-    try:
-        body = encode_quickly(draft)
-        brackets = body.count(b"{") + body.count(b"[")
-        if brackets <= _DEEPEST and len(body) <= limits.MAX_RECORD_BYTES // 2:
-            return body
-    except Exception:  # noqa: BLE001, S110  # the program's own objects may raise anything; the slow way takes them
-        pass
-    draft.data = encode_data(draft.data) if draft.data else None
-    return encode_record(draft)
-
-
 def encode_data(data: Any) -> msgspec.Raw:
     """A mapping as a JSON object, within the limits."""
     try:

@@ -30,7 +30,7 @@ from datacat.client.arguments import (
     tag_list,
 )
 from datacat.client.buffer import Buffer, MemoryBuffer
-from datacat.client.encode import EventDraft, encode_data, encode_event, encode_quickly, encode_record, plain
+from datacat.client.encode import encode_data, encode_quickly, encode_record, plain
 from datacat.client.heartbeat import HeartbeatMonitor
 from datacat.client.shipper import Shipper
 from datacat.client.transport import HttpTransport, Transport
@@ -38,7 +38,7 @@ from datacat.model import limits
 from datacat.model.clock import Clock, SystemClock
 from datacat.model.errors import InvalidInput
 from datacat.model.ids import new_session_id, parse_session_id
-from datacat.model.records import Base, End, Exit, Heartbeat, Kind, Level, Metric, Start, State
+from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
 from datacat.model.state import depth, parse_pointer
 
 DEFAULT_URL: Final = "http://localhost:8080"
@@ -102,10 +102,10 @@ class Session:
         self._shipping_for = os.getpid()
         self._shipper.start()
 
-    def _record(self, kind: str, record: Base, encode: Callable[[Any], bytes] = encode_record) -> None:
+    def _record(self, kind: str, record: Base) -> None:
         if self._silent:
             return
-        self._add(kind, encode(record))
+        self._add(kind, encode_record(record))
         if not self._shipping_for:
             self._ship()
 
@@ -151,8 +151,10 @@ class Session:
             message = str(message)
             if len(message) > limits.MAX_MESSAGE_LENGTH:
                 message = message[: limits.MAX_MESSAGE_LENGTH - 1] + "…"
-        draft = EventDraft(time=self._clock.now(), name=name, level=level, message=message, data=data or None)
-        self._record("event", draft, encode_event)
+        raw = encode_data(data) if data else EMPTY
+        self._record(
+            "event", Event(time=self._clock.now(), name=name, level=level, message=message, data=raw)
+        )
 
     def log_metric(
         self, name: str, value: float, *, tags: Tags = (), kind: Kind = "gauge", unit: str | None = None
