@@ -18,9 +18,10 @@ settings.load_profile("datacat")
 class Service:
     """``datacat serve`` as a user runs it, on a free port; can be killed and started again."""
 
-    def __init__(self, database: Path, *flags: str) -> None:
+    def __init__(self, database: Path, *flags: str, log: Path | None = None) -> None:
         self.database = database
         self.flags = flags
+        self.log_file = log or database.with_suffix(".log")
         self.port = 0
         self.start()
 
@@ -30,7 +31,7 @@ class Service:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "datacat", "serve", "--database", str(self.database), *self.flags]
-        self.log = self.database.with_suffix(".log").open("ab")
+        self.log = self.log_file.open("ab")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DATACAT_")}
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port)], stdout=subprocess.PIPE, stderr=self.log, env=environment
@@ -38,7 +39,7 @@ class Service:
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         match = re.search(r":(\d+)$", line.strip())
-        assert match, f"the service said {line!r}: {self.database.with_suffix('.log').read_text()}"
+        assert match, f"the service said {line!r}: {self.log_file.read_text()}"
         self.port = int(match[1])
 
     def kill(self) -> None:

@@ -1,4 +1,5 @@
 import contextlib
+import json
 
 import msgspec
 import pytest
@@ -101,6 +102,25 @@ def test_numbers_and_words_that_only_look_dangerous_are_taken():
     text = "e000 1e999 NaN " + "1" * 400
     (record,) = codec.decode_batch(line(1, data={"text": text, "small": 1e-300, "big": 1e300}))
     assert isinstance(record, Event)
+
+
+@given(st.lists(records, min_size=2, max_size=9), st.integers(0, 8), st.sampled_from(sorted(BAD)))
+def test_a_bad_record_is_found_among_any_others(log, place, bad):
+    for seq, record in enumerate(log, 1):
+        record.seq = seq
+    lines = [codec.encode(record) for record in log]
+    place = 1 + place % (len(lines) - 1)
+    lines[place] = bad.replace(b'"seq":2', b'"seq":%d' % (place + 1))
+    found = codec.decode_batch(b"\n".join(lines))
+    assert [type(each) is Rejected for each in found] == [n == place for n in range(len(lines))]
+
+
+def test_deep_and_large_data_are_told_apart():
+    wide = line(1, data={"list": [{"a": n} for n in range(200)]})
+    deep = line(2, data={"a": json.loads("[" * 70 + "]" * 70)})
+    first, second = codec.decode_batch(wide + b"\n" + deep)
+    assert isinstance(first, Event)
+    assert isinstance(second, Rejected)
 
 
 def test_a_gap_inside_a_batch_is_refused_whole():
