@@ -14,12 +14,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 import datacat
+from datacat.client.transport import HttpTransport, Reply, TransportError
 from datacat.testing import CapturingTransport
 
 ROUNDS = 5
@@ -74,9 +76,7 @@ class Sink(CapturingTransport):
 
     def send(self, session_id: str, body: bytes, timeout: float) -> Any:  # noqa: ARG002  # the port's
         """Acknowledge."""
-        from datacat.client.transport import Reply
-
-        last = body[body.rfind(b"\n") + 1 :]
+        last = body[body.rfind(b"\n", 0, -1) + 1 :]
         return Reply(200, last_seq=int(last[7 : last.index(b",")]))
 
 
@@ -218,14 +218,31 @@ def batches(url: str, durability: str) -> None:
     )
 
 
+class Late(HttpTransport):
+    """A server that is not there yet."""
+
+    there = False
+
+    def itself(self) -> "Late":
+        """What makes a transport, made."""
+        return self
+
+    def send(self, session_id: str, body: bytes, timeout: float) -> Reply:
+        """Send when it is."""
+        if not self.there:
+            raise TransportError("not yet")
+        return super().send(session_id, body, timeout)
+
+
 def drain(url: str) -> None:
     """From a program's buffer, through the shipper, into the durable store."""
     rates = []
     for _ in range(ROUNDS):
-        session = datacat.create_session("http://127.0.0.1:9", max_buffer_bytes=10**9)
+        server = Late(url)
+        session = datacat.create_session(transport=partial(Late.itself, server), journal=True)
         for n in range(100_000):
             session.log_event("saved", {"n": n})
-        session._shipper._transport = datacat.client.transport.HttpTransport(url)  # noqa: SLF001  # now the server is there
+        server.there = True
         began = time.perf_counter()
         assert session.flush(60)
         rates.append(100_000 / (time.perf_counter() - began))

@@ -5,11 +5,16 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Whatever is recorded here, and in programs started from here, never meets the user's own journals.
+_JOURNALS = tempfile.TemporaryDirectory(prefix="datacat-test-journals-")
+os.environ["DATACAT_JOURNAL_DIR"] = _JOURNALS.name
 
 settings.register_profile("datacat", deadline=None, max_examples=100)
 settings.load_profile("datacat")
@@ -56,6 +61,14 @@ class Service:
         self.process.stdout.close()
         self.log.close()
         return code
+
+
+@pytest.fixture
+def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place for journals of the test's own."""
+    root = tmp_path / "journals"
+    monkeypatch.setenv("DATACAT_JOURNAL_DIR", str(root))
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ class CapturingTransport:
             raise TransportError("nobody is there")
         if isinstance(answer, Reply):
             return answer
-        lines = [msgspec.json.decode(line) for line in body.split(b"\n")]
+        lines = [msgspec.json.decode(line) for line in body.splitlines()]
         if lines[0].get("first", lines[0]["seq"]) > self.last_seq + 1:
             return Reply(409, last_seq=self.last_seq, code="sequence_gap")
         for record in lines:

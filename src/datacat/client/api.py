@@ -7,7 +7,7 @@ from urllib.parse import quote
 import msgspec
 import urllib3
 
-from datacat.client.encode import encode_data, encode_quickly
+from datacat.client.encode import encode_data
 from datacat.client.transport import USER_AGENT
 from datacat.model.errors import RequestFailed
 
@@ -91,7 +91,7 @@ class DatacatClient:
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
-        data = None if body is None else encode_quickly(encode_data(body))
+        data = None if body is None else encode_data(body)
         try:
             response = self._pool.request(method, self.url + path, body=data, headers=headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:

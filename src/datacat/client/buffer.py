@@ -1,245 +1,222 @@
-"""Where records wait until the server has them.
+"""Where a program's records wait until the server has them: in the journal, else in memory.
 
 What must hold:
 
-- **Adding never blocks and never deadlocks**, whoever calls: many threads, a signal handler or a
-  ``__del__`` in the middle of another add. A call puts its record into ``_incoming``, which one
-  atomic step of the interpreter does, and then tries the lock without waiting. Whoever has the
-  lock moves everybody's records on; a call that finds it taken has nothing left to do.
-- **One order, no gaps.** Records are numbered as they are moved on, so numbers follow the order
-  of ``_incoming``. What is dropped leaves a loss record over exactly its numbers.
-- **Bounded.** Over ``max_bytes`` the oldest metrics go first, then the oldest of all; never a
-  start, an exit, an end or what is being sent at the moment.
+- **Adding never deadlocks and waits for nobody but another add**, whoever calls: many threads, a
+  signal handler or a ``__del__`` in the middle of another add. The lock is held for as long as a
+  record is copied; the same thread gets it again, sees that it interrupted itself, and leaves its
+  record for the interrupted call to take along.
+- **One order.** Records are numbered as they go in; whoever interrupts is numbered after.
+- **The journal first.** When it cannot be written, records wait in memory, all of them, so that the
+  order holds; they move to the journal as soon as it can be written again.
 """
 
 import threading
 from collections import Counter, deque
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import Struct
 
+from datacat.client.backlog import Entry
+from datacat.client.budget import Budget
+from datacat.client.journal import JournalWriter
+from datacat.client.journal_reader import ForeignJournal, JournalReader
+from datacat.client.journal_root import remove_folder, set_aside
+from datacat.client.memory import MemoryStage
 from datacat.model.clock import Clock
-from datacat.model.records import Loss
-from datacat.wire.codec import encode
 
-KEPT: Final = frozenset({"start", "exit", "end", "loss"})
-_OVERHEAD: Final = 200
-"""What an entry weighs beside its line, in bytes: the objects that hold it."""
-
-_SWEEP_TO: Final = 0.9
-"""Dropping goes on to this part of the limit, so that it is a rare sweep and not a daily chore."""
+_BITE: Final = 500
+"""Records moved from memory to the journal with the lock held once: a few hundred microseconds."""
 
 
-class Entry(Struct, gc=False):
-    """A numbered line; of a loss, ``first`` is the first number it covers."""
-
-    first: int
-    seq: int
-    kind: str
-    line: bytes
-    counts: dict[str, int] | None = None
+Waiting = tuple[str, bytes, int, bytes]
+"""The arguments of :meth:`Buffer.append`."""
 
 
-class Chunk(Struct, frozen=True):
-    """Lines to send, in order."""
+class Journal(Struct, frozen=True):
+    """A journal's two sides, and what it may take from the disk."""
 
-    entries: list[Entry]
-
-    @property
-    def body(self) -> bytes:
-        """The lines as NDJSON."""
-        return b"\n".join([entry.line for entry in self.entries])
+    writer: JournalWriter
+    reader: JournalReader
+    budget: Budget
 
 
-class Buffer(Protocol):
-    """What the shipper and the session need of a buffer."""
-
-    def append(self, kind: str, body: bytes) -> None:
-        """Add an encoded record without its number; never blocks."""
-        ...
-
-    def take(self, max_bytes: int, max_records: int) -> Chunk | None:
-        """The oldest lines, which stay until acknowledged; None when nothing waits."""
-        ...
-
-    def acknowledge(self, last_seq: int) -> None:
-        """Let go of everything up to ``last_seq``: the server has it."""
-        ...
-
-    def go_back(self, last_seq: int) -> None:
-        """The server has no more than ``last_seq``: make what is next follow it without a gap."""
-        ...
-
-    def drop(self, entry: Entry, reason: str) -> None:
-        """Give one record up; a loss record takes its place."""
-        ...
-
-    @property
-    def waiting(self) -> bool:
-        """Whether anything is not yet acknowledged."""
-        ...
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """How many records were given up, by kind."""
-        ...
-
-
-class MemoryBuffer:
-    """A buffer that lives and dies with the process.
+class Buffer:
+    """The records of one session.
 
     Args:
-        clock: when a loss is told.
-        max_bytes: the most memory that waiting records may take.
+        clock: the time.
+        memory: where records wait that cannot go into the journal.
+        journal: None for a buffer that lives and dies with the process.
+        last_seq: the number of the last record before these.
     """
 
-    def __init__(self, clock: Clock, max_bytes: int) -> None:
+    def __init__(
+        self, clock: Clock, memory: MemoryStage, journal: Journal | None = None, *, last_seq: int = 0
+    ) -> None:
         self._clock = clock
-        self._max_bytes = max_bytes
-        self._incoming: deque[tuple[str, bytes]] = deque()
-        self._lock = threading.Lock()
-        self._entries: deque[Entry] = deque()
-        self._in_flight = 0
-        self._seq = 0
-        self._bytes = 0
-        self._start = b""
-        self._dropped: Counter[str] = Counter()
+        self._memory = memory
+        self._journal = journal
+        self._write = journal.writer.write if journal else _nowhere
+        self._lock = threading.RLock()
+        self._adding = False
+        self._interrupting: deque[Waiting] = deque()
+        self._told = False
+        self._opened = False
+        self._was_adding = False
+        self.last_seq = last_seq
 
-    def append(self, kind: str, body: bytes) -> None:
-        """Add a record; see the module."""
-        self._incoming.append((kind, body))
-        while self._incoming and self._lock.acquire(blocking=False):
-            try:
-                self._move_on()
-            finally:
-                self._lock.release()
-
-    def take(self, max_bytes: int, max_records: int) -> Chunk | None:
-        """The oldest lines; they cannot be dropped until the next acknowledge, drop or take."""
+    def open(self, kind: str, form: bytes, time: int, rest: bytes) -> bool:
+        """Add the first record, before whatever else comes; False when that was done already."""
         with self._lock:
-            self._move_on()
-            chosen: list[Entry] = []
-            size = 0
-            for entry in self._entries:
-                if chosen and (size + len(entry.line) > max_bytes or len(chosen) == max_records):
-                    break
-                chosen.append(entry)
-                size += len(entry.line) + 1
-            self._in_flight = chosen[-1].seq if chosen else 0
-        return Chunk(chosen) if chosen else None
+            if self._opened:
+                return False
+            self.append(kind, form, time, rest)
+            self._opened = True
+        return True
 
-    def acknowledge(self, last_seq: int) -> None:
-        """Let go of everything up to ``last_seq``."""
-        with self._lock:
-            while self._entries and self._entries[0].seq <= last_seq:
-                self._bytes -= _cost(self._entries.popleft())
-            self._in_flight = 0
+    def append(self, kind: str, form: bytes, time: int, rest: bytes) -> None:
+        """Add a record, whose line is ``form % (number, time, rest)``.
 
-    def go_back(self, last_seq: int) -> None:
-        """Make what is next follow ``last_seq``.
-
-        What the server lacks and we no longer have is told as lost. A server that knows nothing of
-        the session is given its start again, as number 1.
+        Args:
+            kind: its type.
+            form: the line, to be filled.
+            time: when, in microseconds since the epoch.
+            rest: what else it says, as JSON.
         """
         with self._lock:
-            self._in_flight = 0
-            first = self._entries[0].first if self._entries else self._seq + 1
-            ahead: list[Entry] = []
-            if last_seq == 0 and first > 1:
-                ahead.append(Entry(1, 1, "start", _numbered(1, self._start)))
-                last_seq = 1
-            if last_seq + 1 < first:
-                ahead.append(self._loss(last_seq + 1, first - 1, "the server no longer has them", {}))
-            for entry in reversed(ahead):
-                self._entries.appendleft(entry)
-                self._bytes += _cost(entry)
+            if self._adding:
+                self._interrupting.append((kind, form, time, rest))
+                return
+            self._adding = True
+            try:
+                self.last_seq = seq = self.last_seq + 1
+                line = form % (seq, time, rest)
+                if self._memory or not self._write(kind, seq, line, time):
+                    self._memory.append(Entry(seq, seq, kind, line))
+            finally:
+                self._adding = False
+        while self._interrupting:
+            try:
+                record = self._interrupting.popleft()
+            except IndexError:  # another thread was faster
+                return
+            self.append(*record)
 
-    def drop(self, entry: Entry, reason: str) -> None:
-        """Give one record up."""
+    # Towards the server: one thread reads, and keeps the journal in order
+
+    def read(self, after: int, max_bytes: int, max_records: int) -> list[Entry]:
+        """The oldest records numbered above ``after``."""
+        if self._journal:
+            try:
+                found = self._journal.reader.read(after, max_bytes, max_records)
+            except ForeignJournal as error:
+                # Somebody wrote over it. What it held is found missing by the numbers around it.
+                self._journal.writer.complaint = f"{error}; it is kept in {set_aside(error.path)}"
+                found = [] if error.path.exists() else self.read(after, max_bytes, max_records)
+            if found:
+                return found
         with self._lock:
-            self._dropped[entry.kind] += 1
-            index = self._entries.index(entry)
-            loss = self._loss(entry.first, entry.seq, reason, {entry.kind: 1})
-            self._bytes += _cost(loss) - _cost(entry)
-            self._entries[index] = loss
-            self._in_flight = 0
+            return self._memory.read(after, max_bytes, max_records)
 
-    @property
-    def waiting(self) -> bool:
-        """Whether anything is not yet acknowledged."""
-        return bool(self._incoming or self._entries)
+    def release(self, last_seq: int) -> None:
+        """Let go of everything up to ``last_seq``."""
+        if self._journal:
+            self._journal.reader.release(last_seq)
+        with self._lock:
+            self._memory.release(last_seq)
+
+    def rewind(self) -> None:
+        """Read again from the oldest that is still there."""
+        if self._journal:
+            self._journal.reader.rewind()
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many records were given up, by kind."""
-        return dict(self._dropped)
+        """How many records were given up for want of room, by kind."""
+        return dict(self._memory.dropped + (self._journal.reader.dropped if self._journal else Counter()))
 
-    def _move_on(self) -> None:
-        incoming, entries = self._incoming, self._entries
-        while incoming:
-            kind, body = incoming.popleft()
-            self._seq += 1
-            if kind == "start" and not self._start:
-                self._start = body
-            entry = Entry(self._seq, self._seq, kind, _numbered(self._seq, body))
-            entries.append(entry)
-            self._bytes += _cost(entry)
-        if self._bytes > self._max_bytes:
-            self._sweep()
+    @property
+    def safe(self) -> bool:
+        """Whether everything recorded so far would outlive the process."""
+        return self._journal is not None and not self._memory and not self._interrupting
 
-    def _sweep(self) -> None:
-        target = int(self._max_bytes * _SWEEP_TO)
-        for only_metrics in (True, False):
-            while (excess := self._bytes - target) > 0:
-                doomed = self._oldest(excess, only_metrics=only_metrics)
-                if not doomed:
-                    break
-                self._replace(doomed)
-                # Metrics that stand alone each leave a loss record as large as themselves.
-                if only_metrics and self._bytes - target > excess // 2:
-                    break
+    def keep_up(self, after: int) -> str | None:
+        """All that a call should not be burdened with; a complaint, the first time there is one.
 
-    def _oldest(self, size: int, *, only_metrics: bool) -> set[int]:
-        """The numbers of the oldest records that may go, up to ``size`` bytes of them."""
-        doomed: set[int] = set()
-        for entry in self._entries:
-            if size <= 0:
-                break
-            may_go = entry.kind == "metric" if only_metrics else entry.kind not in KEPT
-            if may_go and entry.seq > self._in_flight:
-                doomed.add(entry.seq)
-                size -= _cost(entry)
-        return doomed
+        Args:
+            after: the server has everything up to this number.
+        """
+        if self._journal is None:
+            return None
+        writer = self._journal.writer
+        with self._lock:
+            segment = writer.segment
+            retired = writer.retired()
+            writer.retry()
+            spare = writer.wanted_spare()
+        for each in retired:
+            each.close()
+        if segment is not None and not segment.intact():
+            with self._lock:
+                writer.replace(segment)
+        if spare is not None:
+            made = writer.make_spare(*spare)
+            with self._lock:
+                writer.take_spare(made)
+        room = self._journal.budget.room(writer.room, self._journal.reader, after)
+        with self._lock:
+            writer.room += room
+        self._move_to_journal()
+        if writer.complaint and not self._told:
+            self._told = True
+            return writer.complaint
+        return None
 
-    def _replace(self, doomed: set[int]) -> None:
-        """Put one loss record in the place of each run of neighbours that go, or went before."""
-        kept: deque[Entry] = deque()
-        for entry in self._entries:
-            goes = entry.seq in doomed
-            if goes:
-                self._dropped[entry.kind] += 1
-            lost_before = entry.kind == "loss" and entry.seq > self._in_flight
-            if not goes and not lost_before:
-                kept.append(entry)
-                continue
-            counts = Counter({entry.kind: 1} if goes else entry.counts or {})
-            first = entry.first
-            if kept and kept[-1].kind == "loss" and kept[-1].seq > self._in_flight:
-                neighbour = kept.pop()
-                first = neighbour.first
-                counts.update(neighbour.counts or {})
-            kept.append(self._loss(first, entry.seq, "the buffer was full", dict(counts)))
-        self._entries = kept
-        self._bytes = sum(map(_cost, kept))
+    def _move_to_journal(self) -> None:
+        while True:
+            with self._lock:
+                for _ in range(min(_BITE, len(self._memory))):
+                    entry = self._memory.popleft()
+                    if not self._write(entry.kind, entry.seq, entry.line, self._clock.now()):
+                        self._memory.appendleft(entry)
+                        return
+                if not self._memory:
+                    return
 
-    def _loss(self, first: int, seq: int, reason: str, counts: dict[str, int]) -> Entry:
-        record = Loss(seq=seq, time=self._clock.now(), first=first, reason=reason, counts=counts)
-        return Entry(first, seq, "loss", encode(record), counts)
+    # Its end, and forks
+
+    def discard(self, acknowledged: int) -> None:
+        """Remove the journal, if everything in it is acknowledged. A later record makes it anew."""
+        if self._journal is None:
+            return
+        with self._lock:
+            if acknowledged < self.last_seq or self._memory:
+                return
+            self._journal.writer.close()
+            self._journal.reader.close()
+            remove_folder(self._journal.writer.folder)
+
+    def hold(self) -> None:
+        """Before a fork: nobody is in the middle of anything until :meth:`let_go`."""
+        self._lock.acquire()
+        self._was_adding, self._adding = self._adding, True
+
+    def let_go(self) -> None:
+        """After a fork, in the parent."""
+        self._adding = self._was_adding
+        self._lock.release()
+        if self._interrupting:
+            self.append(*self._interrupting.popleft())
+
+    def abandon(self) -> list[Waiting]:
+        """In a forked child: let go of what is the parent's; the records that came meanwhile are the child's."""
+        if self._journal is not None:
+            self._journal.writer.abandon()
+            self._journal.reader.close()
+        return list(self._interrupting)
 
 
-def _cost(entry: Entry) -> int:
-    return len(entry.line) + _OVERHEAD
-
-
-def _numbered(seq: int, body: bytes) -> bytes:
-    return b'{"seq":%d,' % seq + body[1:]
+def _nowhere(kind: str, seq: int, line: bytes, time: int) -> bool:  # noqa: ARG001  # as a journal's
+    """Where there is no journal, nothing can be written."""
+    return False

@@ -7,17 +7,21 @@ cut where it is too deep, and each part that resists becomes text.
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
+from datacat.client.arguments import check_level, check_name
 from datacat.model import limits
-from datacat.model.records import Base
+from datacat.model.records import Base, Event, Level
 from datacat.model.state import depth
 
 _MAX_TEXT: Final = 200
 _MAX_ITEMS: Final = 10_000
 _DEEPEST: Final = limits.MAX_DEPTH - 2
+_SHALLOW: Final = 2 * limits.MAX_DEPTH
+"""JSON of no more bytes than this cannot nest too deep: each level takes two brackets."""
 
 
 def as_plain(value: Any) -> Any:
@@ -35,25 +39,51 @@ _encoder: Final = msgspec.json.Encoder(enc_hook=as_plain)
 encode_quickly: Final = _encoder.encode
 
 
-def encode_data(data: Any) -> msgspec.Raw:
+def encode_data(data: Any) -> bytes:
     """A mapping as a JSON object, within the limits."""
     try:
         raw = encode_quickly(data)
     except Exception:  # noqa: BLE001  # the program's own objects may raise anything
         raw = encode_quickly(plain(data))
-    if len(raw) > 2 * limits.MAX_DEPTH and depth(msgspec.json.decode(raw)) > _DEEPEST:
+    return raw if len(raw) <= _SHALLOW else _within_limits(raw)
+
+
+def _within_limits(raw: bytes) -> bytes:
+    if depth(msgspec.json.decode(raw)) > _DEEPEST:
         raw = encode_quickly(plain(msgspec.json.decode(raw)))
     if len(raw) > limits.MAX_RECORD_BYTES // 2:
         raw = encode_quickly({"datacat_truncated": len(raw)})
-    return msgspec.Raw(raw)
+    return raw
+
+
+ANY_FORM: Final = b'{"seq":%d,"time":%d,%b\n'
+"""A record's line, of its number, its time and the rest of it: see :func:`encode_record`."""
+
+
+@lru_cache(maxsize=1000)
+def event_form(name: str, level: Level) -> bytes:
+    """The line of any event of this name and level, to be filled with number, time and data.
+
+    Raises:
+        TypeError, ValueError: the name or the level is wrong.
+    """
+    check_name(name)
+    check_level(level)
+    head = encode_record(Event(time=0, name=name, level=level))[:-1].replace(b"%", b"%%")
+    return b'{"seq":%d,"time":%d,' + head + b',"data":%b}\n'
 
 
 def encode_record(record: Base) -> bytes:
-    """A record whose data is in order already; text that is not Unicode is mended."""
+    """A record whose data is in order already, without its first brace, its number and its time.
+
+    Text that is not Unicode is mended.
+    """
+    record.time = 0
     try:
-        return encode_quickly(record)
+        body = encode_quickly(record)
     except Exception:  # noqa: BLE001  # as above
-        return encode_quickly(plain(msgspec.to_builtins(record, enc_hook=as_plain)))
+        body = encode_quickly(plain(msgspec.to_builtins(record, enc_hook=as_plain)))
+    return body.replace(b',"time":0', b"", 1)[1:]
 
 
 def plain(value: Any, left: int = _DEEPEST) -> Any:

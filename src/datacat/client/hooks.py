@@ -27,6 +27,14 @@ class Listener(Protocol):
         """The interpreter is about to end."""
         ...
 
+    def on_fork(self) -> None:
+        """This process is about to be forked."""
+        ...
+
+    def on_forked(self) -> None:
+        """It was, and this is the parent."""
+        ...
+
     def on_forked_child(self) -> None:
         """This process is a fork of the one that made the session."""
         ...
@@ -34,6 +42,7 @@ class Listener(Protocol):
 
 _listeners: "weakref.WeakSet[Listener]" = weakref.WeakSet()
 _installed = False
+_forking: "list[Listener]" = []
 
 
 def listen(listener: Listener) -> None:
@@ -47,7 +56,7 @@ def listen(listener: Listener) -> None:
     threading.excepthook = _threading_excepthook(threading.excepthook)
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -92,7 +101,19 @@ def _at_exit() -> None:
     _tell(lambda listener: listener.on_exit())
 
 
+def _before_fork() -> None:
+    _forking.extend(_listeners)
+    for listener in _forking:
+        listener.on_fork()
+
+
 def _after_fork() -> None:
+    while _forking:
+        _forking.pop().on_forked()
+
+
+def _in_child() -> None:
+    _forking.clear()
     _tell(lambda listener: listener.on_forked_child())
     # A child of multiprocessing leaves without atexit, but runs finalizers; it forgets those it
     # inherited, and then calls what is registered here.

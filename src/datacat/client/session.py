@@ -9,19 +9,20 @@ import os
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from datacat.client import hooks
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import (
     Tags,
     check_kind,
-    check_level,
     check_mapping,
     check_name,
     check_positive,
@@ -29,16 +30,23 @@ from datacat.client.arguments import (
     label,
     tag_list,
 )
-from datacat.client.buffer import Buffer, MemoryBuffer
-from datacat.client.encode import encode_data, encode_quickly, encode_record, plain
+from datacat.client.backlog import KEPT, KINDS, Backlog
+from datacat.client.budget import DEFAULT_BYTES as DEFAULT_JOURNAL_BYTES
+from datacat.client.budget import SMALLEST_BYTES as SMALLEST_JOURNAL_BYTES
+from datacat.client.buffer import Buffer
+from datacat.client.encode import ANY_FORM, encode_data, encode_quickly, encode_record, event_form, plain
 from datacat.client.heartbeat import HeartbeatMonitor
+from datacat.client.journal import VERSION as JOURNAL_VERSION
+from datacat.client.journal import About
+from datacat.client.journals import claim_leftovers, left_behind, open_journal
+from datacat.client.memory import DROP_FIRST, MemoryStage
 from datacat.client.shipper import Shipper
 from datacat.client.transport import HttpTransport, Transport
 from datacat.model import limits
 from datacat.model.clock import Clock, SystemClock
 from datacat.model.errors import InvalidInput
 from datacat.model.ids import new_session_id, parse_session_id
-from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
+from datacat.model.records import Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
 from datacat.model.state import depth, parse_pointer
 
 DEFAULT_URL: Final = "http://localhost:8080"
@@ -47,13 +55,17 @@ EXIT_TIMEOUT: Final = 3.0
 
 
 class Stats(Struct, frozen=True):
-    """What became of this session's records so far; ``dropped`` is by kind."""
+    """What became of this session's records so far.
 
-    shipped: int
-    rejected: int
-    dropped: dict[str, int]
-    waiting: bool
-    last_error: str | None
+    ``dropped`` counts by kind; ``safe`` says whether what waits would outlive the program.
+    """
+
+    shipped: int = 0
+    rejected: int = 0
+    dropped: dict[str, int] = {}
+    waiting: bool = False
+    safe: bool = False
+    last_error: str | None = None
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -63,7 +75,10 @@ class Options(Struct, frozen=True, kw_only=True):
     capture_exceptions: bool = True
     end_at_exit: bool = True
     exit_timeout: float = EXIT_TIMEOUT
+    journal: bool = True
+    max_journal_bytes: int = DEFAULT_JOURNAL_BYTES
     max_buffer_bytes: int = DEFAULT_BUFFER_BYTES
+    drop_first: tuple[str, ...] = DROP_FIRST
     in_forked_child: Literal["new_session", "silent"] = "new_session"
 
 
@@ -85,29 +100,59 @@ class Session:
         self._clock = clock or SystemClock()
         self._make_transport = make_transport or (lambda: HttpTransport(options.url))
         self._monitors: dict[str, HeartbeatMonitor] = {}
-        self._begin()
+        self._begin(
+            last_seq=left_behind(self.session_id, self._clock) if session_id and options.journal else 0
+        )
+        self._open()
         hooks.listen(self)
 
-    def _begin(self) -> None:
+    def _begin(self, *, last_seq: int = 0) -> None:
         self._ended = False
         self._silent = False
-        self._shipping_for = 0
+        self._opened = False
         self._fatal: BaseException | None = None
-        self._buffer: Buffer = MemoryBuffer(self._clock, self.options.max_buffer_bytes)
-        self._add = self._buffer.append
-        self._shipper = Shipper(self.session_id, self._buffer, self._make_transport())
-        self._record("start", self._start)
+        options = self.options
+        start = encode_quickly(self._start)
+        journal = (
+            open_journal(
+                About(JOURNAL_VERSION, self.session_id, options.url, Raw(start)),
+                options.max_journal_bytes,
+                options.drop_first,
+                self._clock,
+            )
+            if options.journal
+            else None
+        )
+        memory = MemoryStage(self._clock, options.max_buffer_bytes, options.drop_first)
+        self._buffer = Buffer(self._clock, memory, journal, last_seq=last_seq)
+        self._append = self._buffer.append
+        self._backlog = Backlog(self._buffer, self._clock, after=last_seq, start=start[1:])
+        self._shipper = Shipper(
+            self.session_id,
+            self._buffer,
+            self._backlog,
+            self._make_transport(),
+            leftovers=claim_leftovers(self._clock, HttpTransport) if journal else None,
+            complain=self._on_complaint,
+        )
 
-    def _ship(self) -> None:
-        self._shipping_for = os.getpid()
-        self._shipper.start()
+    def _open(self) -> None:
+        """Record the start, and begin to ship; in a forked child only when there is something to record."""
+        time = self._start.time
+        if self._buffer.open("start", ANY_FORM, time, encode_record(copy(self._start))):
+            self._shipper.start()
+        self._opened = True
 
     def _record(self, kind: str, record: Base) -> None:
         if self._silent:
             return
-        self._add(kind, encode_record(record))
-        if not self._shipping_for:
-            self._ship()
+        if not self._opened:
+            self._open()
+        time = record.time
+        self._append(kind, ANY_FORM, time, encode_record(record))
+
+    def _on_complaint(self, complaint: str) -> None:
+        self.log_event("journal_unavailable", {"reason": complaint}, level="warning")
 
     # What happened
 
@@ -141,20 +186,22 @@ class Session:
         message: str | None = None,
     ) -> None:
         """Record a named moment with a level, a message and data."""
-        if type(name) is not str or not 0 < len(name) <= limits.MAX_NAME_LENGTH:
+        if type(name) is not str:
             check_name(name)
-        check_level(level)
+        form = event_form(name, level)
         if data is not None and type(data) is not dict:
             check_mapping(data, "data")
             data = dict(data)
+        raw = encode_data(data) if data else b"{}"
+        now = self._clock.now()
+        if message is None and self._opened and not self._silent:
+            self._append("event", form, now, raw)
+            return
         if message is not None:
             message = str(message)
             if len(message) > limits.MAX_MESSAGE_LENGTH:
                 message = message[: limits.MAX_MESSAGE_LENGTH - 1] + "…"
-        raw = encode_data(data) if data else EMPTY
-        self._record(
-            "event", Event(time=self._clock.now(), name=name, level=level, message=message, data=raw)
-        )
+        self._record("event", Event(time=now, name=name, level=level, message=message, data=Raw(raw)))
 
     def log_metric(
         self, name: str, value: float, *, tags: Tags = (), kind: Kind = "gauge", unit: str | None = None
@@ -254,9 +301,14 @@ class Session:
     @property
     def stats(self) -> Stats:
         """What became of the records so far."""
-        shipper = self._shipper
+        delivery = self._shipper.delivery
         return Stats(
-            shipper.shipped, shipper.rejected, self._buffer.dropped, self._buffer.waiting, shipper.last_error
+            shipped=delivery.shipped,
+            rejected=delivery.rejected,
+            dropped=dict(Counter(self._buffer.dropped) + self._backlog.given_up),
+            waiting=self._backlog.waiting,
+            safe=self._buffer.safe,
+            last_error=delivery.last_error,
         )
 
     def get_details(self) -> dict[str, Any]:
@@ -273,7 +325,10 @@ class Session:
         return self._silent or self._shipper.flush(timeout)
 
     def end(self) -> None:
-        """Say goodbye and wait for what is still to be sent, ``exit_timeout`` seconds at most."""
+        """Say goodbye and wait for what is still to be sent, ``exit_timeout`` seconds at most.
+
+        Where the server cannot be reached, what waits stays in the journal and nothing is waited for.
+        """
         self._finish("end", End(time=self._clock.now()))
 
     def _finish(self, kind: str, record: Base) -> None:
@@ -282,7 +337,11 @@ class Session:
         self._ended = True
         self.stop_heartbeat_monitor()
         self._record(kind, record)
-        self.flush(self.options.exit_timeout)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if self._opened:
+            self._shipper.finish(self.options.exit_timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -308,30 +367,37 @@ class Session:
     def on_exit(self) -> None:
         """End with the program, unless it was told not to."""
         if self._fatal is not None:
-            data = encode_data(hooks.describe(self._fatal))
+            data = Raw(encode_data(hooks.describe(self._fatal)))
             message = str(self._fatal)[: limits.MAX_MESSAGE_LENGTH]
             self._finish("exit", Exit(time=self._clock.now(), cause="exception", message=message, data=data))
         elif self.options.end_at_exit:
             self.end()
-        self.flush(self.options.exit_timeout)
+        self._deliver()
+
+    def on_fork(self) -> None:
+        """Be in the middle of nothing."""
+        self._buffer.hold()
+
+    def on_forked(self) -> None:
+        """Go on."""
+        self._buffer.let_go()
 
     def on_forked_child(self) -> None:
         """Become a session of its own: the parent's records, locks and connection are the parent's."""
         parent, ended = self.session_id, self._ended
+        meanwhile = self._buffer.abandon()
         self._monitors = {}
         if ended or self.options.in_forked_child == "silent":
             self._silent = True
             return
         self.session_id = new_session_id()
-        self._start = Start(**{name: getattr(self._start, name) for name in self._start.__struct_fields__})
+        self._start = copy(self._start)
         self._start.pid, self._start.time = os.getpid(), self._clock.now()
         self._start.parent_session_id = parent
-        self._fatal = None
-        self._shipping_for = 0
-        self._buffer = MemoryBuffer(self._clock, self.options.max_buffer_bytes)
-        self._add = self._buffer.append
-        self._shipper = Shipper(self.session_id, self._buffer, self._make_transport())
-        self._add("start", encode_record(self._start))
+        self._begin()
+        for record in meanwhile:
+            self._open()
+            self._append(*record)
 
 
 class NoopSession(Session):
@@ -353,7 +419,7 @@ class NoopSession(Session):
     @property
     def stats(self) -> Stats:
         """Nothing was recorded."""
-        return Stats(0, 0, {}, waiting=False, last_error=None)
+        return Stats()
 
     def get_details(self) -> dict[str, Any]:
         """Nothing is known."""
@@ -388,8 +454,11 @@ def create_session(
         clock: whose time is written; for tests.
         transport: makes what the records are sent by; for tests, see :mod:`datacat.testing`.
         **options: ``capture_exceptions`` (True), ``end_at_exit`` (True), ``exit_timeout`` (3.0
-            seconds), ``max_buffer_bytes`` (32 MiB), ``in_forked_child`` (``new_session``, or
-            ``silent``).
+            seconds), ``in_forked_child`` (``new_session``, or ``silent``), ``journal`` (True; False
+            keeps what waits in memory alone), ``max_journal_bytes`` (256 MiB for all journals of this
+            user on the machine), ``max_buffer_bytes`` (32 MiB of memory, where there is no journal),
+            ``drop_first`` (``("metric",)``: the kinds of record that are given up first when either is
+            full; then the oldest go, never a start, exit or end).
 
     Raises:
         TypeError, ValueError: an argument is wrong.
@@ -408,6 +477,9 @@ def create_session(
         raise InvalidInput(
             "bad_url", f"url must begin with http:// or https://, found {chosen!r}", field="url"
         )
+    _check_options(options)
+    if transport is not None:
+        options.setdefault("journal", False)
     clock = clock or SystemClock()
     start = Start(
         time=clock.now(),
@@ -422,3 +494,15 @@ def create_session(
     return Session(
         start, Options(url=chosen, **options), session_id=session_id, clock=clock, make_transport=transport
     )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    for kind in options.get("drop_first", ()):
+        if kind not in KINDS[1:] or kind in KEPT:
+            can = ", ".join(kind for kind in KINDS[1:] if kind not in KEPT)
+            raise ValueError(f"drop_first names kinds of record that may be given up ({can}), found {kind!r}")
+    most = options.get("max_journal_bytes", DEFAULT_JOURNAL_BYTES)
+    if most < SMALLEST_JOURNAL_BYTES:
+        raise ValueError(
+            f"max_journal_bytes must be at least {SMALLEST_JOURNAL_BYTES}, found {most}: journal=False needs no disk"
+        )

@@ -1,30 +1,26 @@
-"""From the buffer to the server, in one background thread.
+"""The background thread of a session.
 
-What must hold: what the server acknowledged is let go, and nothing else; a batch whose answer was
-lost is sent again as it was, and the server skips what it has. Nothing the server says can stop
-the log for ever: a record it will not take is given up alone, and said to be lost.
+It sends what waits, between that what dead programs left, and keeps the journal in order.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
+from datacat.client.backlog import Backlog
 from datacat.client.backoff import Backoff
-from datacat.client.buffer import Buffer, Chunk
-from datacat.client.transport import Reply, Transport, TransportError
+from datacat.client.buffer import Buffer
+from datacat.client.delivery import Delivery, Step
+from datacat.client.leftovers import LeftoverShipper
+from datacat.client.transport import Transport
 
 logger = logging.getLogger("datacat.client")
 
-MAX_BATCH_BYTES: Final = 500_000
-MAX_BATCH_RECORDS: Final = 5_000
 SHIP_INTERVAL: Final = 0.2
 """Seconds between looks into the buffer. A look costs nothing; being woken by each record would
 need a lock inside the program's own calls."""
-
-SEND_TIMEOUT: Final = 10.0
-
-_REFUSED: Final = frozenset({400, 413, 422})
 
 
 class Shipper:
@@ -33,26 +29,35 @@ class Shipper:
     Args:
         session_id: whose records these are.
         buffer: what is shipped.
+        backlog: the same, as the server is to see it.
         transport: how.
         backoff: how long to wait after a failure.
+        leftovers: what dead programs left.
+        complain: told once, in a sentence, when the journal cannot be written.
     """
 
     def __init__(
-        self, session_id: str, buffer: Buffer, transport: Transport, backoff: Backoff | None = None
+        self,
+        session_id: str,
+        buffer: Buffer,
+        backlog: Backlog,
+        transport: Transport,
+        backoff: Backoff | None = None,
+        leftovers: LeftoverShipper | None = None,
+        complain: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._session_id = session_id
+        self._complain = complain
         self._buffer = buffer
-        self._transport = transport
-        self._backoff = backoff or Backoff()
+        self.delivery = Delivery(session_id, backlog, transport, backoff)
+        self._leftovers = leftovers
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._progress = threading.Condition()
         self._stopping = False
-        self._batch_records = MAX_BATCH_RECORDS
-        self._complained = False
-        self.shipped = 0
-        self.rejected = 0
-        self.last_error: str | None = None
+        self._finishing = False
+        self._next_try = 0.0
+        self._failing = False
+        self._failures = 0
 
     def start(self) -> None:
         """Begin to ship."""
@@ -66,12 +71,28 @@ class Shipper:
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything recorded so far is with the server, at most ``timeout`` seconds."""
+        return self._wait(timeout, patient=True)
+
+    def finish(self, timeout: float) -> bool:
+        """As :meth:`flush`, and leave nothing behind on the disk.
+
+        Nothing is waited for when the server cannot be reached and the journal keeps what waits: it
+        is delivered by the next program, or by ``datacat flush``.
+        """
+        self._finishing = True
+        return self._wait(timeout, patient=False)
+
+    def _wait(self, timeout: float, *, patient: bool) -> bool:
         deadline = time.monotonic() + timeout
+        failures = self._failures
+        self._next_try = 0.0
         self._wake.set()
         with self._progress:
-            while self._buffer.waiting:
+            while self.delivery.backlog.waiting or self._finishing:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._thread is None or not self._thread.is_alive():
+                    return False
+                if not patient and self._failures > failures and self._buffer.safe:
                     return False
                 self._progress.wait(min(left, 0.05))
         return True
@@ -79,74 +100,48 @@ class Shipper:
     def _run(self) -> None:
         while not self._stopping:
             try:
-                wait = self._ship_all()
+                self._keep_up()
+                self._ship_all()
             except Exception as error:  # noqa: BLE001  # a codec half loaded, the program's logging: the thread lives on
-                self.last_error = f"shipping failed: {error!r}"
-                wait = self._backoff.failed()
+                self.delivery.failed(f"shipping failed: {error!r}")
+                self._pause()
             with self._progress:
                 self._progress.notify_all()
-            self._wake.wait(SHIP_INTERVAL if wait is None else wait)
+            self._wake.wait(SHIP_INTERVAL)
             self._wake.clear()
-        self._transport.close()
+        self.delivery.close()
+        if self._leftovers is not None:
+            self._leftovers.close()
 
-    def _ship_all(self) -> float | None:
-        """Send until nothing waits; or the seconds to wait after a failure."""
-        while not self._stopping and (chunk := self._buffer.take(MAX_BATCH_BYTES, self._batch_records)):
-            try:
-                reply = self._transport.send(self._session_id, chunk.body, SEND_TIMEOUT)
-            except TransportError as error:
-                return self._fail(str(error), None)
-            if not self._understand(chunk, reply):
-                return self._fail(f"the server answered {reply.status} {reply.detail}", reply.retry_after)
+    def _keep_up(self) -> None:
+        if complaint := self._buffer.keep_up(self.delivery.backlog.acknowledged):
+            logger.warning("datacat: %s", complaint)
+            self._complain(complaint)
+
+    def _ship_all(self) -> None:
+        """Send until nothing waits, or the server does not answer."""
+        while not self._stopping and time.monotonic() >= self._next_try:
+            step = self.delivery.step()
+            if step is Step.FAILED:
+                self._pause()
+                return
+            if self._failing:
+                self._failing = False
+                logger.info("datacat: the server answers again")
+            if step is Step.SENT:
+                self._keep_up()
+            elif self._finishing and not self.delivery.backlog.waiting:
+                self._buffer.discard(self.delivery.backlog.acknowledged)
+                self._finishing = False
             with self._progress:
                 self._progress.notify_all()
-        return None
+            more = self._leftovers is not None and self._leftovers.step()
+            if step is Step.NOTHING and not more:
+                return
 
-    def _understand(self, chunk: Chunk, reply: Reply) -> bool:
-        """Act on an answer; whether there was any progress."""
-        if reply.status == 200 and reply.last_seq is not None:
-            self._acknowledge(chunk, reply)
-        elif reply.status == 409 and reply.last_seq is not None:
-            self._buffer.acknowledge(reply.last_seq)
-            self._buffer.go_back(reply.last_seq)
-        elif reply.status == 404 and reply.code == "unknown_session":
-            if chunk.entries[0].kind == "start":
-                return False
-            self._buffer.go_back(0)
-        elif reply.status in _REFUSED:
-            self._refused(chunk, reply)
-        else:
-            return False
-        self._recovered()
-        return True
-
-    def _acknowledge(self, chunk: Chunk, reply: Reply) -> None:
-        assert reply.last_seq is not None
-        self.rejected += len(reply.rejected)
-        self.shipped += len(chunk.entries) - len(reply.rejected)
-        if reply.rejected:
-            self.last_error = str(reply.rejected[-1].get("message", ""))
-        self._buffer.acknowledge(reply.last_seq)
-        self._batch_records = MAX_BATCH_RECORDS
-
-    def _refused(self, chunk: Chunk, reply: Reply) -> None:
-        """Halve the batch until the record that the server will not take stands alone."""
-        self.last_error = reply.detail
-        if len(chunk.entries) > 1:
-            self._batch_records = len(chunk.entries) // 2
-        else:
-            self._buffer.drop(chunk.entries[0], f"refused: {reply.code}"[:200])
-            self._batch_records = MAX_BATCH_RECORDS
-
-    def _fail(self, reason: str, retry_after: float | None) -> float:
-        self.last_error = reason
-        if not self._complained:
-            self._complained = True
-            logger.warning("datacat: %s; records are kept and sent later", reason)
-        return self._backoff.failed(retry_after)
-
-    def _recovered(self) -> None:
-        self._backoff.succeeded()
-        if self._complained:
-            self._complained = False
-            logger.info("datacat: the server answers again")
+    def _pause(self) -> None:
+        self._failures += 1
+        self._next_try = time.monotonic() + self.delivery.wait
+        if not self._failing:
+            self._failing = True
+            logger.warning("datacat: %s; records are kept and sent later", self.delivery.last_error)

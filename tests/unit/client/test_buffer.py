@@ -5,24 +5,37 @@ import time
 import msgspec
 import pytest
 
-from datacat.client.buffer import MemoryBuffer
+from datacat.client.backlog import Backlog
+from datacat.client.buffer import Buffer
+from datacat.client.encode import ANY_FORM
+from datacat.client.memory import MemoryStage
 from datacat.testing import FakeClock
 
 
+class Filled(Buffer):
+    """A buffer in memory that begins with a start, and its backlog."""
+
+    def __init__(self, count=0, *, max_bytes=10**9):
+        self.memory = MemoryStage(FakeClock(), max_bytes)
+        super().__init__(FakeClock(), self.memory)
+        self.backlog = Backlog(self, FakeClock(), start=b'"type":"start"}')
+        self.add("start", b'{"type":"start"}')
+        for n in range(count):
+            self.add("event", b'{"type":"event","n":%d}' % n)
+
+    def add(self, kind, body):
+        self.append(kind, ANY_FORM, 0, body[1:])
+
+
+filled = Filled
+
+
 def lines(chunk):
-    return [msgspec.json.decode(line) for line in chunk.body.split(b"\n")]
-
-
-def filled(count, *, max_bytes=10**9, kind="event"):
-    buffer = MemoryBuffer(FakeClock(), max_bytes)
-    buffer.append("start", b'{"type":"start"}')
-    for n in range(count):
-        buffer.append(kind, b'{"type":"%s","n":%d}' % (kind.encode(), n))
-    return buffer
+    return [msgspec.json.decode(line) for line in chunk.body.splitlines()]
 
 
 def everything(buffer):
-    chunk = buffer.take(10**9, 10**9)
+    chunk = buffer.backlog.take(10**9, 10**9)
     return lines(chunk) if chunk else []
 
 
@@ -38,16 +51,16 @@ def test_records_are_numbered_in_the_order_they_came():
 def test_what_was_taken_stays_until_it_is_acknowledged():
     buffer = filled(3)
     assert everything(buffer) == everything(buffer)
-    buffer.acknowledge(3)
+    buffer.backlog.acknowledge(3)
     assert [each["seq"] for each in everything(buffer)] == [4]
-    buffer.acknowledge(4)
-    assert not buffer.waiting
+    buffer.backlog.acknowledge(4)
+    assert not buffer.backlog.waiting
 
 
 def test_a_chunk_has_bounds_and_at_least_one_record():
     buffer = filled(10)
-    assert len(buffer.take(1, 100).entries) == 1
-    assert len(buffer.take(10**6, 4).entries) == 4
+    assert len(buffer.read(0, 1, 100)) == 1
+    assert len(buffer.read(0, 10**6, 4)) == 4
 
 
 def test_many_threads_leave_no_gap_and_lose_nothing():
@@ -55,7 +68,7 @@ def test_many_threads_leave_no_gap_and_lose_nothing():
 
     def add(name):
         for n in range(2000):
-            buffer.append("event", b'{"who":%d,"n":%d}' % (name, n))
+            buffer.add("event", b'{"who":%d,"n":%d}' % (name, n))
 
     threads = [threading.Thread(target=add, args=(name,)) for name in range(8)]
     for thread in threads:
@@ -75,14 +88,14 @@ def test_a_signal_handler_in_the_middle_of_an_append_neither_blocks_nor_loses():
     def handler(*_):
         nonlocal handled
         handled += 1
-        buffer.append("event", b'{"from":"signal"}')
+        buffer.add("event", b'{"from":"signal"}')
 
     before = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
     try:
         added = 0
         while handled < 100:
-            buffer.append("event", b'{"from":"main"}')
+            buffer.add("event", b'{"from":"main"}')
             added += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -95,18 +108,19 @@ def test_an_append_from_a_destructor_is_taken():
 
     class Dying:
         def __del__(self):
-            buffer.append("event", b'{"from":"del"}')
+            buffer.add("event", b'{"from":"del"}')
 
-    with buffer._lock:  # as if the collector ran in the middle of an append
-        Dying()
-    buffer.append("event", b'{"from":"main"}')
+    buffer.hold()  # as if the collector ran in the middle of an append
+    Dying()
+    buffer.let_go()
+    buffer.add("event", b'{"from":"main"}')
     assert [each.get("from") for each in everything(buffer)][1:] == ["del", "main"]
 
 
 def test_the_oldest_metrics_go_first():
     buffer = filled(20, max_bytes=20_000)
     for n in range(200):
-        buffer.append("metric", b'{"type":"metric","n":%d}' % n)
+        buffer.add("metric", b'{"type":"metric","n":%d}' % n)
     kept = everything(buffer)
     assert [each["n"] for each in kept if each["type"] == "event"] == list(range(20))
     assert kept[-1]["n"] == 199
@@ -115,31 +129,30 @@ def test_the_oldest_metrics_go_first():
 
 def test_then_the_oldest_of_all_go_but_never_start_and_end():
     buffer = filled(20, max_bytes=20_000)
-    buffer.append("end", b'{"type":"end"}')
+    buffer.add("end", b'{"type":"end"}')
     for n in range(500):
-        buffer.append("event", b'{"type":"event","n":%d}' % n)
+        buffer.add("event", b'{"type":"event","n":%d}' % n)
     kept = everything(buffer)
     assert [each["type"] for each in kept][:4] == ["start", "loss", "end", "loss"]
     assert kept[-1]["n"] == 499
 
 
 def test_a_full_buffer_does_not_make_each_append_slow():
-    buffer = MemoryBuffer(FakeClock(), 1_000_000)
+    buffer = filled(max_bytes=1_000_000)
     began = time.perf_counter()
     for n in range(50_000):
         kind = "metric" if n % 2 else "event"
-        buffer.append(kind, b'{"type":"%s","n":%d}' % (kind.encode(), n))
+        buffer.add(kind, b'{"type":"%s","n":%d}' % (kind.encode(), n))
     assert time.perf_counter() - began < 5
-    assert buffer._bytes <= 1_000_000
+    assert buffer.memory._bytes <= 1_000_000
 
 
 @pytest.mark.parametrize("rounds", [400, 5000])
 def test_what_is_dropped_leaves_loss_records_over_exactly_its_numbers(rounds):
-    buffer = MemoryBuffer(FakeClock(), 30_000)
-    buffer.append("start", b'{"type":"start"}')
+    buffer = filled(max_bytes=30_000)
     for n in range(rounds):
         kind = "metric" if n % 3 else "event"
-        buffer.append(kind, b'{"type":"%s","n":%d}' % (kind.encode(), n))
+        buffer.add(kind, b'{"type":"%s","n":%d}' % (kind.encode(), n))
     records = everything(buffer)
     assert covered(records) == list(range(1, rounds + 2))
     counted = sum(sum(each["counts"].values()) for each in records if each["type"] == "loss")
@@ -151,15 +164,15 @@ def test_what_is_being_sent_is_not_dropped():
     buffer = filled(20, max_bytes=20_000)
     before = everything(buffer)
     for n in range(500):
-        buffer.append("event", b'{"type":"event","n":%d}' % n)
+        buffer.add("event", b'{"type":"event","n":%d}' % n)
     assert everything(buffer)[: len(before)] == before
 
 
 def test_a_server_that_lost_records_is_told_what_it_will_never_get():
     buffer = filled(5)
-    buffer.take(10**6, 10**6)
-    buffer.acknowledge(5)
-    buffer.go_back(3)
+    buffer.backlog.take(10**6, 10**6)
+    buffer.backlog.acknowledge(5)
+    buffer.backlog.go_back(3)
     assert [(each["type"], each.get("first"), each["seq"]) for each in everything(buffer)] == [
         ("loss", 4, 5),
         ("event", None, 6),
@@ -168,8 +181,8 @@ def test_a_server_that_lost_records_is_told_what_it_will_never_get():
 
 def test_a_server_that_knows_nothing_is_given_the_start_again():
     buffer = filled(5)
-    buffer.acknowledge(5)
-    buffer.go_back(0)
+    buffer.backlog.acknowledge(5)
+    buffer.backlog.go_back(0)
     records = everything(buffer)
     assert [each["type"] for each in records] == ["start", "loss", "event"]
     assert covered(records) == [1, 2, 3, 4, 5, 6]
@@ -177,8 +190,7 @@ def test_a_server_that_knows_nothing_is_given_the_start_again():
 
 def test_a_record_given_up_is_said_to_be_lost():
     buffer = filled(2)
-    chunk = buffer.take(10**6, 10**6)
-    buffer.drop(chunk.entries[1], "refused: wrong_type")
+    buffer.backlog.drop(buffer.read(0, 10**6, 10**6)[1], "refused: wrong_type")
     records = everything(buffer)
     assert (records[1]["type"], records[1]["reason"], records[1]["counts"]) == (
         "loss",

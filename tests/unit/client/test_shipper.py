@@ -2,8 +2,11 @@ import time
 
 import pytest
 
+from datacat.client.backlog import Backlog
 from datacat.client.backoff import LONGEST, Backoff
-from datacat.client.buffer import MemoryBuffer
+from datacat.client.buffer import Buffer
+from datacat.client.encode import ANY_FORM
+from datacat.client.memory import MemoryStage
 from datacat.client.shipper import Shipper
 from datacat.client.transport import Reply
 from datacat.testing import CapturingTransport, FakeClock
@@ -21,13 +24,20 @@ class Impatient(Backoff):
         return 0.001
 
 
+def make(transport, events, backoff=None):
+    clock = FakeClock()
+    buffer = Buffer(clock, MemoryStage(clock, 10**6))
+    backlog = Backlog(buffer, clock, start=b'"type":"start"}')
+    buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
+    for n in range(events):
+        buffer.append("event", ANY_FORM, 0, b'"type":"event","n":%d}' % n)
+    return buffer, Shipper("id", buffer, backlog, transport, backoff or Impatient())
+
+
 @pytest.fixture
 def shipping():
-    transport, buffer, backoff = CapturingTransport(), MemoryBuffer(FakeClock(), 10**6), Impatient()
-    shipper = Shipper("id", buffer, transport, backoff)
-    buffer.append("start", b'{"type":"start"}')
-    for n in range(5):
-        buffer.append("event", b'{"type":"event","n":%d}' % n)
+    transport, backoff = CapturingTransport(), Impatient()
+    buffer, shipper = make(transport, 5, backoff)
     yield shipper, buffer, transport, backoff
     shipper.stop()
 
@@ -44,12 +54,12 @@ def shipping():
     ],
 )
 def test_everything_arrives_once_and_in_order_whatever_the_server_does(shipping, answers):
-    shipper, buffer, transport, backoff = shipping
+    shipper, _, transport, backoff = shipping
     transport.answers = list(answers)
     shipper.start()
     assert shipper.flush(10)
     assert [each["seq"] for each in transport.records] == [1, 2, 3, 4, 5, 6]
-    assert not buffer.waiting
+    assert not shipper.delivery.backlog.waiting
     assert len(backoff.asked) == len(answers)
 
 
@@ -67,7 +77,7 @@ def test_a_server_that_forgot_the_session_is_given_it_again(shipping):
     assert shipper.flush(10)
     transport.last_seq = 0
     transport.records.clear()
-    buffer.append("event", b'{"type":"event","n":9}')
+    buffer.append("event", ANY_FORM, 0, b'"type":"event","n":9}')
     assert shipper.flush(10)
     assert [each["type"] for each in transport.records] == ["start", "loss", "event"]
 
@@ -79,11 +89,8 @@ def test_a_record_that_the_server_refuses_is_given_up_alone():
                 Reply(422, code="wrong_type") if b'"n":3' in body else super().send(session_id, body, timeout)
             )
 
-    transport, buffer = Picky(), MemoryBuffer(FakeClock(), 10**6)
-    buffer.append("start", b'{"type":"start"}')
-    for n in range(6):
-        buffer.append("event", b'{"type":"event","n":%d}' % n)
-    shipper = Shipper("id", buffer, transport, Impatient())
+    transport = Picky()
+    _, shipper = make(transport, 6)
     shipper.start()
     assert shipper.flush(10)
     shipper.stop()
@@ -121,11 +128,10 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_shipping():
                 raise LookupError("unknown encoding: idna")
             return super().send(session_id, body, timeout)
 
-    transport, buffer = Stumbling(), MemoryBuffer(FakeClock(), 10**6)
-    buffer.append("start", b'{"type":"start"}')
-    shipper = Shipper("id", buffer, transport, Impatient())
+    transport = Stumbling()
+    _, shipper = make(transport, 0)
     shipper.start()
     assert shipper.flush(10)
     shipper.stop()
     assert len(transport.of("start")) == 1
-    assert "idna" in (shipper.last_error or "")
+    assert "idna" in (shipper.delivery.last_error or "")

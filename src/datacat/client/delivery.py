@@ -1,0 +1,112 @@
+"""One log on its way to one server, a chunk at a time: send it, and act on the answer.
+
+What must hold: what the server acknowledged is let go, and nothing else; a chunk whose answer was
+lost is sent again as it was, and the server skips what it has. Nothing the server says can stop
+the log for ever: a record it will not take is given up alone, and said to be lost. One chunk at a
+time is under way, so a server that has just come back is not flooded.
+"""
+
+from enum import Enum
+from typing import Final
+
+from datacat.client.backlog import Backlog, Chunk
+from datacat.client.backoff import Backoff
+from datacat.client.transport import Reply, Transport, TransportError
+
+MAX_BATCH_BYTES: Final = 500_000
+MAX_BATCH_RECORDS: Final = 5_000
+SEND_TIMEOUT: Final = 10.0
+
+_REFUSED: Final = frozenset({400, 413, 422})
+
+
+class Step(Enum):
+    """What came of one step."""
+
+    NOTHING = "nothing waits"
+    SENT = "there was progress"
+    FAILED = "the server is not there, or has no room"
+
+
+class Delivery:
+    """Delivers one session's backlog.
+
+    Args:
+        session_id: whose records these are.
+        backlog: what is sent.
+        transport: how.
+        backoff: how long to wait after a failure.
+    """
+
+    def __init__(
+        self, session_id: str, backlog: Backlog, transport: Transport, backoff: Backoff | None = None
+    ) -> None:
+        self._session_id = session_id
+        self.backlog = backlog
+        self._transport = transport
+        self._backoff = backoff or Backoff()
+        self._batch_records = MAX_BATCH_RECORDS
+        self.shipped = 0
+        self.rejected = 0
+        self.wait = 0.0
+        self.last_error: str | None = None
+
+    def step(self) -> Step:
+        """Send the next chunk; after a failure, :attr:`wait` is how many seconds to wait."""
+        chunk = self.backlog.take(MAX_BATCH_BYTES, self._batch_records)
+        if chunk is None:
+            return Step.NOTHING
+        try:
+            reply = self._transport.send(self._session_id, chunk.body, SEND_TIMEOUT)
+        except TransportError as error:
+            return self.failed(str(error))
+        if not self._understand(chunk, reply):
+            return self.failed(
+                f"the server answered {reply.status} {reply.detail}".strip(), reply.retry_after
+            )
+        self._backoff.succeeded()
+        return Step.SENT
+
+    def failed(self, reason: str, retry_after: float | None = None) -> Step:
+        """Note a failure."""
+        self.last_error = reason
+        self.wait = self._backoff.failed(retry_after)
+        return Step.FAILED
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._transport.close()
+
+    def _understand(self, chunk: Chunk, reply: Reply) -> bool:
+        """Act on an answer; whether there was any progress."""
+        if reply.status == 200 and reply.last_seq is not None:
+            self._acknowledge(chunk, reply)
+        elif reply.status == 409 and reply.last_seq is not None:
+            self.backlog.go_back(reply.last_seq)
+        elif reply.status == 404 and reply.code == "unknown_session":
+            if chunk.entries[0].kind == "start":
+                return False
+            self.backlog.go_back(0)
+        elif reply.status in _REFUSED:
+            self._refused(chunk, reply)
+        else:
+            return False
+        return True
+
+    def _acknowledge(self, chunk: Chunk, reply: Reply) -> None:
+        assert reply.last_seq is not None
+        self.rejected += len(reply.rejected)
+        self.shipped += sum(entry.kind != "loss" for entry in chunk.entries) - len(reply.rejected)
+        if reply.rejected:
+            self.last_error = str(reply.rejected[-1].get("message", ""))
+        self.backlog.acknowledge(reply.last_seq)
+        self._batch_records = MAX_BATCH_RECORDS
+
+    def _refused(self, chunk: Chunk, reply: Reply) -> None:
+        """Halve the batch until the record that the server will not take stands alone."""
+        self.last_error = reply.detail
+        if len(chunk.entries) > 1:
+            self._batch_records = len(chunk.entries) // 2
+        else:
+            self.backlog.drop(chunk.entries[0], f"refused: {reply.code}"[:200])
+            self._batch_records = MAX_BATCH_RECORDS

@@ -1,0 +1,60 @@
+"""A file that one process at a time holds; the system lets go of it when the process dies, however it dies."""
+
+import os
+import sys
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+class FileLock:
+    """A lock on ``path``, which is made where it is missing.
+
+    It belongs to the open file, not to the process: a second one on the same path is refused in the
+    same process too. A forked child closes its copy, and the parent still holds the lock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def acquire(self) -> bool:
+        """Take it without waiting; whether it was free.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            return False
+        self._file = file
+        # Whoever held it before may have removed the file after we opened it: then this is no lock.
+        if not self.in_place:
+            self.release()
+            return False
+        return True
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it is held, and the file still stands at its path."""
+        if self._file is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._file), os.stat(self._path))  # noqa: PTH116  # beside fstat
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        """Let go of it."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

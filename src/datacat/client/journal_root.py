@@ -1,0 +1,134 @@
+"""Where the journals of a machine's user are, and what dead programs left there."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from datacat.client.filelock import FileLock
+from datacat.client.journal import ABOUT_NAME, LOCK_NAME, SUFFIX, VERSION, About
+from datacat.client.journal_reader import ForeignJournal, JournalReader
+from datacat.model.clock import Clock
+
+SET_ASIDE: Final = ".set-aside"
+"""The ending of what this version cannot read: kept, and looked at no more."""
+
+
+def journal_root(environ: Mapping[str, str]) -> Path:
+    """``DATACAT_JOURNAL_DIR``, or a directory in the platform's place for the state of programs."""
+    if chosen := environ.get("DATACAT_JOURNAL_DIR"):
+        return Path(chosen)
+    import platformdirs
+
+    return platformdirs.user_state_path("datacat", appauthor=False) / "journal"
+
+
+class Leftover(Struct, frozen=True):
+    """A journal that no program holds any more; its lock is ours until :meth:`close`.
+
+    ``first`` is the number of its oldest record, 0 for none.
+    """
+
+    folder: Path
+    about: About
+    reader: JournalReader
+    first: int
+    lock: FileLock
+
+    def close(self) -> None:
+        """Leave it as it is, to whoever comes next."""
+        self.reader.close()
+        self.lock.release()
+
+    def remove(self) -> None:
+        """It is delivered: remove it."""
+        self.reader.close()
+        remove_folder(self.folder)
+        self.lock.release()
+
+
+def leftover_folders(root: Path) -> list[Path]:
+    """The directories of journals, oldest session first; some may belong to living programs."""
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() and not entry.name.endswith(SET_ASIDE)]
+    except OSError:
+        return []
+    return [root / name for name in sorted(names)]
+
+
+def open_leftover(folder: Path, clock: Clock) -> Leftover | None:
+    """The journal in ``folder``; None while its program, or another shipper, holds it.
+
+    Raises:
+        ForeignJournal: another version wrote it, or something else did; see :func:`set_aside`.
+    """
+    lock = FileLock(folder / LOCK_NAME)
+    try:
+        if not lock.acquire():
+            return None
+    except OSError:
+        return None
+    try:
+        about = _about(folder)
+        reader = JournalReader(folder, about.session_id, clock)
+        first = reader.survey()
+    except BaseException:
+        lock.release()
+        raise
+    return Leftover(folder, about, reader, first, lock)
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a journal, or a segment, that cannot be read under a name that is looked at no more."""
+    kept = path.with_name(path.name + SET_ASIDE)
+    with contextlib.suppress(OSError):
+        path.rename(kept)
+    return kept
+
+
+def used_bytes(root: Path) -> int:
+    """What all journals under ``root`` take from the disk, but for those set aside."""
+    total = 0
+    for folder in leftover_folders(root):
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                found = entry.stat(follow_symlinks=False)
+                total += getattr(found, "st_blocks", -(-found.st_size // 512)) * 512
+    return total
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a journal; the lock goes last, so that nobody takes a half-removed one for whole."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.name != LOCK_NAME:
+                path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _about(folder: Path) -> About:
+    path = folder / ABOUT_NAME
+    try:
+        content = path.read_bytes()
+        version = msgspec.json.decode(content, type=_Version).journal
+        if version == VERSION:
+            return msgspec.json.decode(content, type=About)
+    except FileNotFoundError:
+        if not any(folder.glob(f"*{SUFFIX}")):  # its program was killed before it wrote anything
+            return About(VERSION, folder.name, "")
+        raise ForeignJournal(path, f"{path} is missing") from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ForeignJournal(path, f"{path} cannot be read: {error}") from None
+    raise ForeignJournal(
+        path, f"{path} is of journal version {version}, this datacat reads version {VERSION}"
+    )
+
+
+class _Version(Struct):
+    journal: int

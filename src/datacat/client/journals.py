@@ -1,0 +1,53 @@
+"""The journal of this process: opening it, and taking over what others left."""
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+
+from datacat.client.budget import Budget
+from datacat.client.buffer import Journal
+from datacat.client.journal import About, JournalWriter
+from datacat.client.journal_reader import ForeignJournal, JournalReader
+from datacat.client.journal_root import journal_root
+from datacat.client.leftovers import LeftoverShipper
+from datacat.client.transport import Transport
+from datacat.model.clock import Clock
+
+_claimed_by: int | None = None
+
+
+def open_journal(about: About, max_bytes: int, drop_first: Sequence[str], clock: Clock) -> Journal | None:
+    """The journal of a session. Nothing is done on the disk before there is a record.
+
+    None where no place for journals is known, such as for a user without a home.
+    """
+    try:
+        root = journal_root(os.environ).absolute()
+    except (OSError, RuntimeError):
+        return None
+    budget = Budget(root, max_bytes, drop_first, clock)
+    folder = root / about.session_id
+    writer = JournalWriter(folder, about, room=budget.share, largest=budget.share // 4)
+    return Journal(writer, JournalReader(folder, about.session_id, clock), budget)
+
+
+def left_behind(session_id: str, clock: Clock) -> int:
+    """The last record number in the journal that an earlier run of the same session left, 0 without one."""
+    with contextlib.suppress(OSError, RuntimeError, ForeignJournal):
+        reader = JournalReader(journal_root(os.environ) / session_id, session_id, clock)
+        reader.survey()
+        reader.close()
+        return reader.last_seq
+    return 0
+
+
+def claim_leftovers(clock: Clock, make_transport: Callable[[str], Transport]) -> LeftoverShipper | None:
+    """One session of a process ships what dead programs left; the others need not look."""
+    global _claimed_by  # a forked child is another process
+    if _claimed_by == os.getpid():
+        return None
+    _claimed_by = os.getpid()
+    try:
+        return LeftoverShipper(journal_root(os.environ).absolute(), clock, make_transport)
+    except (OSError, RuntimeError):
+        return None

@@ -1,0 +1,102 @@
+"""Delivers what dead programs of this machine left in their journals, oldest session first."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from datacat.client.backlog import Backlog
+from datacat.client.delivery import Delivery, Step
+from datacat.client.journal_reader import ForeignJournal
+from datacat.client.journal_root import Leftover, leftover_folders, open_leftover, set_aside
+from datacat.client.transport import Transport
+from datacat.model.clock import Clock
+
+logger = logging.getLogger("datacat.client")
+
+LOOK_EVERY: Final = 60.0
+"""Seconds between two looks for new ones, once all were delivered."""
+
+
+def delivery_of(leftover: Leftover, clock: Clock, transport: Transport) -> Delivery:
+    """How a leftover gets to its server: the server is thought to have what was removed already."""
+    backlog = Backlog(
+        leftover.reader,
+        clock,
+        after=leftover.first - 1,
+        start=bytes(leftover.about.start)[1:],
+    )
+    return Delivery(leftover.about.session_id, backlog, transport)
+
+
+def leftovers(root: Path, clock: Clock, complain: Callable[[str], None]) -> Iterator[Leftover]:
+    """Every journal that no program holds, one after the other, each ours until it is closed or removed."""
+    for folder in leftover_folders(root):
+        try:
+            found = open_leftover(folder, clock)
+        except ForeignJournal as error:
+            kept = set_aside(folder)
+            complain(f"{error}; it is kept in {kept}: send it with the version that wrote it")
+            continue
+        if found is None:
+            continue
+        if found.first == 0:
+            found.remove()
+        else:
+            yield found
+
+
+class LeftoverShipper:
+    """Ships leftovers a chunk at a time, between a living program's own chunks.
+
+    Args:
+        root: where the journals are.
+        clock: the time.
+        make_transport: a way to a server's URL.
+    """
+
+    def __init__(self, root: Path, clock: Clock, make_transport: Callable[[str], Transport]) -> None:
+        self._root = root
+        self._clock = clock
+        self._make_transport = make_transport
+        self._queue: Iterator[Leftover] | None = None
+        self._current: tuple[Leftover, Delivery] | None = None
+        self._not_before = 0.0
+
+    def step(self) -> bool:
+        """Send one chunk of what was left behind; whether there may be more to do at once."""
+        if self._clock.monotonic() < self._not_before:
+            return False
+        if self._current is None:
+            if self._queue is None:
+                self._queue = leftovers(self._root, self._clock, logger.warning)
+            leftover = next(self._queue, None)
+            if leftover is None:
+                self._queue = None
+                self._not_before = self._clock.monotonic() + LOOK_EVERY
+                return False
+            transport = self._make_transport(leftover.about.url)
+            self._current = leftover, delivery_of(leftover, self._clock, transport)
+        leftover, delivery = self._current
+        try:
+            step = delivery.step()
+        except ForeignJournal as error:
+            self.close()
+            logger.warning("%s; it is kept in %s", error, set_aside(leftover.folder))
+            return True
+        if step is Step.NOTHING:
+            delivery.close()
+            self._current = None
+            leftover.remove()
+        elif step is Step.FAILED:
+            self._not_before = self._clock.monotonic() + delivery.wait
+            return False
+        return True
+
+    def close(self) -> None:
+        """Leave what is not delivered to the next one."""
+        if self._current is not None:
+            leftover, delivery = self._current
+            self._current = None
+            delivery.close()
+            leftover.close()
