@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, serve
+from datacat.cli import demo, flush, serve
 
 app = typer.Typer(
     name="datacat",
@@ -12,3 +12,4 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(demo.demo)
+app.command()(flush.flush)

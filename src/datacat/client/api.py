@@ -8,7 +8,7 @@ import msgspec
 import urllib3
 
 from datacat.client.encode import encode_data
-from datacat.client.transport import USER_AGENT
+from datacat.client.transport import USER_AGENT, reason_of
 from datacat.model.errors import RequestFailed
 
 JsonObject = dict[str, Any]
@@ -95,7 +95,7 @@ class DatacatClient:
         try:
             response = self._pool.request(method, self.url + path, body=data, headers=headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise RequestFailed(f"{method} {self.url}{path}: no answer: {error}") from error
+            raise RequestFailed(f"{method} {self.url}{path}: no answer: {reason_of(error)}") from error
         try:
             answer = msgspec.json.decode(response.data)
         except msgspec.MsgspecError:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -104,12 +103,13 @@ def used_bytes(root: Path) -> int:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a journal; the lock goes last, so that nobody takes a half-removed one for whole."""
+    """Remove a journal: the records first and the lock last, so that one half-removed can be taken up again."""
     with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if path.name != LOCK_NAME:
-                path.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+        for path in sorted(
+            folder.iterdir(), key=lambda path: (path.suffix != SUFFIX, path.name == LOCK_NAME)
+        ):
+            path.unlink()
+        folder.rmdir()
 
 
 def _about(folder: Path) -> About:

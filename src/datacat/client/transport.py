@@ -77,7 +77,7 @@ class HttpTransport:
                 "POST", url, body=body, headers=headers, timeout=timeout, redirect=False
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise TransportError(f"{self._url} does not answer: {error}") from error
+            raise TransportError(f"{self._url} does not answer: {reason_of(error)}") from error
         try:
             answer = msgspec.json.decode(response.data, type=_Answer)
         except msgspec.MsgspecError:
@@ -94,6 +94,11 @@ class HttpTransport:
     def close(self) -> None:
         """Close the kept connection."""
         self._pool.clear()
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong, without the objects that urllib3 puts before it."""
+    return str(error).rpartition("): ")[2]
 
 
 def _seconds(header: str | None) -> float | None:
