@@ -370,9 +370,10 @@ class Session:
             data = Raw(encode_data(hooks.describe(self._fatal)))
             message = str(self._fatal)[: limits.MAX_MESSAGE_LENGTH]
             self._finish("exit", Exit(time=self._clock.now(), cause="exception", message=message, data=data))
-        elif self.options.end_at_exit:
+        elif self.options.end_at_exit and not self._ended:
             self.end()
-        self._deliver()
+        else:
+            self._deliver()
 
     def on_fork(self) -> None:
         """Be in the middle of nothing."""

@@ -84,11 +84,13 @@ class Shipper:
 
     def _wait(self, timeout: float, *, patient: bool) -> bool:
         deadline = time.monotonic() + timeout
+        backlog = self.delivery.backlog
+        target = self._buffer.last_seq
         failures = self._failures
         self._next_try = 0.0
         self._wake.set()
         with self._progress:
-            while self.delivery.backlog.waiting or self._finishing:
+            while backlog.acknowledged < target or (self._finishing and not backlog.waiting):
                 left = deadline - time.monotonic()
                 if left <= 0 or self._thread is None or not self._thread.is_alive():
                     return False

@@ -1,0 +1,180 @@
+"""Forks, threads, signal handlers and the end of the interpreter: no deadlock, and never two writers in one journal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import msgspec
+from tests.acceptance.programs import run, sessions_of
+
+
+def numbers(session):
+    return [event["data"]["n"] for event in session["events"] if event["name"] == "e"]
+
+
+def test_forks_in_the_middle_of_four_busy_threads_lose_nothing_on_either_side(service, journals):
+    code = """
+        import datacat, os, threading
+        session = datacat.create_session(product="forking", exit_timeout=30)
+        going = True
+        counts = [0] * 4
+        def log(thread):
+            while going:
+                session.log_event("t", {"thread": thread, "n": counts[thread]})
+                counts[thread] += 1
+        threads = [threading.Thread(target=log, args=(thread,)) for thread in range(4)]
+        [thread.start() for thread in threads]
+        for child in range(25):
+            pid = os.fork()
+            if pid == 0:
+                for n in range(20):
+                    session.log_event("e", {"n": n})
+                session.end()
+                os._exit(0)
+            os.waitpid(pid, 0)
+        going = False
+        [thread.join() for thread in threads]
+        assert session.flush(60)
+        print(counts)
+    """
+    done = run(code, service.url, timeout=110)
+    assert (done.returncode, done.stderr) == (0, "")
+    counts: list[int] = msgspec.json.decode(done.stdout)
+    found = sessions_of(service.url, "forking")
+    (parent,) = [session for session in found if session["parent_session_id"] is None]
+    children = [session for session in found if session["parent_session_id"] == parent["id"]]
+    for thread in range(4):
+        logged = [event["data"]["n"] for event in parent["events"] if event["data"]["thread"] == thread]
+        assert logged == list(range(counts[thread]))
+    assert len(children) == 25
+    assert all(numbers(child) == list(range(20)) for child in children)
+    assert {session["status"] for session in found} == {"ended"}
+    assert list(journals.iterdir()) == []
+
+
+def test_a_child_that_records_nothing_leaves_nothing(service, journals):
+    done = run(
+        "import datacat, os\nsession = datacat.create_session(product='quiet')\n"
+        "if os.fork() == 0: os._exit(0)\nos.wait()\nsession.log_event('e', {'n': 0})",
+        service.url,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(sessions_of(service.url, "quiet")) == 1
+    assert list(journals.iterdir()) == []
+
+
+def test_what_other_hooks_record_in_the_child_belongs_to_the_child(service, journals):
+    code = """
+        import datacat, os
+        os.register_at_fork(after_in_child=lambda: session.log_event("e", {"n": 1}))  # before ours
+        session = datacat.create_session(product="hooked")
+        session.log_event("e", {"n": 0})
+        if os.fork() == 0:
+            session.end()
+            os._exit(0)
+        os.wait()
+        session.log_event("e", {"n": 2})
+    """
+    done = run(code, service.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = sessions_of(service.url, "hooked")
+    assert sorted(map(numbers, found)) == [[0, 2], [1]]
+
+
+def test_workers_of_gunicorn_are_sessions_of_their_own(service, journals, tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import datacat, os\n"
+        "session = datacat.create_session(product='web')\n"
+        "session.log_event('loaded')\n"
+        "def app(environ, start_response):\n"
+        "    session.log_event('request', {'pid': os.getpid()})\n"
+        "    start_response('200 OK', [])\n"
+        "    return [str(os.getpid()).encode()]\n"
+    )
+    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", "127.0.0.1:0", "--log-file", "-", "app:app"]  # fmt: skip
+    log = tmp_path / "gunicorn.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stderr=output,
+            stdout=output,
+            env={**os.environ, "DATACAT_URL": service.url},
+        )
+    try:
+        deadline = time.monotonic() + 30
+        while "Listening at: " not in log.read_text():
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        url = log.read_text().partition("Listening at: ")[2].split()[0]
+        pids: set[int] = set()
+        while len(pids) < 2:
+            assert time.monotonic() < deadline, log.read_text()
+            pids.add(int(urllib.request.urlopen(url).read()))
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+    found = sessions_of(service.url, "web")
+    (master,) = [session for session in found if session["parent_session_id"] is None]
+    workers = [session for session in found if session["parent_session_id"] == master["id"]]
+    assert {worker["pid"] for worker in workers} == pids
+    for worker in workers:
+        assert {event["data"]["pid"] for event in worker["events"]} == {worker["pid"]}
+        assert worker["status"] == "ended"
+
+
+def test_signal_handlers_that_record_in_the_middle_of_recording_lose_nothing(service, journals):
+    code = """
+        import datacat, itertools, signal
+        session = datacat.create_session(product="interrupted")
+        handled = itertools.count()
+        last = 0
+        def handler(*_):
+            global last
+            last = next(handled)
+            session.log_event("signal", {"n": last})
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+        n = 0
+        while last < 500:
+            session.log_event("e", {"n": n})
+            n += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert session.flush(30)
+        print(n, next(handled))
+    """
+    done = run(code, service.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    (session,) = sessions_of(service.url, "interrupted")
+    assert session["lost"] == 0
+    logged, handled = map(int, done.stdout.split())
+    assert numbers(session) == list(range(logged))
+    # A handler may be interrupted itself, so their order is not ours to say.
+    signals = sorted(event["data"]["n"] for event in session["events"] if event["name"] == "signal")
+    assert signals == list(range(handled))
+
+
+def test_recording_from_threads_destructors_and_exit_handlers_while_the_interpreter_ends(service, journals):
+    code = """
+        import atexit, datacat, threading
+        class Late:
+            def __del__(self):
+                session.log_event("destructor")
+        atexit.register(lambda: session.log_event("before ours"))
+        session = datacat.create_session(product="ending")
+        atexit.register(lambda: session.log_event("after ours"))
+        def log():
+            while True:
+                session.log_event("thread")
+        threading.Thread(target=log, daemon=True).start()
+        late = Late()
+    """
+    done = run(code, service.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    (session,) = sessions_of(service.url, "ending")
+    assert session["status"] == "ended"
+    assert session["lost"] == 0
+    assert "after ours" in {event["name"] for event in session["events"]}
