@@ -15,7 +15,7 @@ def main(seconds: float = 5) -> None:
         session.update_state({"converting": {"picture": f"img_{picture:03}.png"}})
         session.log_event("picture_started", {"number": picture})
         time.sleep(seconds / 5)
-    session.flush()
+    session.log_event("last_words", message="Something is wrong here")
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,8 +60,8 @@ def demo(
             _service(console, port, folder) as url,
         ):
             console.print(f"datacat records on [bold]{url}[/] — three programs start now\n")
-            with _programs(examples, url) as running:
-                seen = _follow(console, DatacatClient(url), running)
+            with _programs(examples, url, folder) as running:
+                seen = _follow(console, DatacatClient(url), running, lambda: _deliver_leftovers(folder))
             _summarise(console, seen, url)
             if sys.stdout.isatty() if stay is None else stay:
                 console.print("\nThe service goes on, so that you can look around. [bold]Ctrl-C[/] ends it.")
@@ -125,8 +125,8 @@ def _wait_until_ready(
 
 
 @contextmanager
-def _programs(examples: Path, url: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    environment = {**os.environ, "DATACAT_URL": url}
+def _programs(examples: Path, url: str, folder: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    environment = {**os.environ, "DATACAT_URL": url, "DATACAT_JOURNAL_DIR": f"{folder}/journals"}
     environment.pop("DATACAT_DISABLED", None)
     running = [
         subprocess.Popen([sys.executable, str(examples / name)], env=environment, start_new_session=True)  # noqa: S603  # our own
@@ -137,6 +137,12 @@ def _programs(examples: Path, url: str) -> Iterator[list["subprocess.Popen[bytes
     finally:
         for process in running:
             _stop(process)
+
+
+def _deliver_leftovers(folder: str) -> None:
+    """What the killed program had recorded and not sent is in its journal."""
+    command = [sys.executable, "-m", "datacat", "flush", "--journal-dir", f"{folder}/journals"]
+    subprocess.run(command, capture_output=True, timeout=30, check=False)  # noqa: S603  # our own
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -150,9 +156,12 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _follow(
-    console: Console, client: DatacatClient, running: list["subprocess.Popen[bytes]"]
+    console: Console,
+    client: DatacatClient,
+    running: list["subprocess.Popen[bytes]"],
+    deliver: Callable[[], None],
 ) -> list[dict[str, Any]]:
-    """Show what is new until every program has gone and everything has arrived."""
+    """Show what is new until every program has gone and what they left is delivered."""
     shown: dict[str, dict[str, Any]] = {}
     last_look = False
     while True:
@@ -163,7 +172,10 @@ def _follow(
         if last_look:
             return sessions
         last_look = all(process.poll() is not None for process in running)
-        time.sleep(1 if last_look else _LOOK_EVERY)
+        if last_look:
+            deliver()
+        else:
+            time.sleep(_LOOK_EVERY)
 
 
 def _show_news(console: Console, session: dict[str, Any], before: dict[str, Any] | None) -> None:
@@ -222,7 +234,7 @@ def _summarise(console: Console, sessions: list[dict[str, Any]], url: str) -> No
     console.print(table)
     console.print("Open:")
     console.print(f"  {url}/docs                    the API, to try by hand")
-    console.print(f"  {url}/api/grafana/sessions    everything recorded, as Grafana reads it")
+    console.print(f"  {url}/api/grafana/sessions    everything recorded, as Grafana reads it", soft_wrap=True)
     for session in sessions:
         console.print(f"  {url}/api/sessions/{session['id']}    {session['product']}", soft_wrap=True)
 
@@ -235,5 +247,11 @@ def _story(session: dict[str, Any]) -> str:
         return f"hung for {seconds:.1f} s, recovered, said goodbye. {_innermost(hung['data'])}"
     if session["ended_at"]:
         return "ran to its end and said goodbye"
-    silent = (datetime.now(UTC) - datetime.fromisoformat(session["updated_at"])).total_seconds()
-    return f"never said goodbye; silent for {silent:.0f} s. Its last words: {_compact(session['state'])}"
+    if not session["events"]:
+        return f"never said goodbye. Its last state: {_compact(session['state'])}"
+    last = session["events"][-1]
+    silent = (datetime.now(UTC) - datetime.fromisoformat(last["timestamp"])).total_seconds()
+    return (
+        f"never said goodbye; silent for {silent:.0f} s. Its last words, from its journal: "
+        f"{last['message'] or _compact(last['data'])}"
+    )

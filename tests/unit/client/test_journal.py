@@ -5,13 +5,15 @@ import os
 import shutil
 import stat
 import uuid
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datacat.client.backlog import Backlog, numbered
+from datacat.client import journal
+from datacat.client.backlog import KINDS, Backlog, numbered
 from datacat.client.journal import (
     HEADER,
     MAGIC,
@@ -24,6 +26,7 @@ from datacat.client.journal import (
 )
 from datacat.client.journal_reader import ForeignJournal, JournalReader
 from datacat.client.journal_root import open_leftover, used_bytes
+from datacat.client.session import Options
 from datacat.testing import FakeClock
 
 ID = "01934f5e-0000-7000-8000-000000000001"
@@ -279,3 +282,16 @@ def test_after_a_sweep_reading_goes_on_where_it_was(log):
     assert found[0].first == 501
     assert all(later.first == earlier.seq + 1 for earlier, later in itertools.pairwise(found))
     assert found[-1].seq == log.seq
+
+
+def test_the_page_about_the_journal_has_the_options_kinds_and_layout_of_the_code():
+    page = (Path(__file__).parents[3] / "docs/reference/journal.md").read_text()
+    for option in ("journal", "max_journal_bytes", "drop_first", "max_buffer_bytes", "exit_timeout"):
+        assert f"| `{option}` | " in page
+        default = getattr(Options(), option)
+        assert str(default).replace("'", '"') in page
+    assert ", ".join(f"{number} {kind}" for number, kind in enumerate(KINDS) if kind) in page
+    layout = (journal.__doc__ or "").partition("::\n\n")[2].partition("\n\n``kind``")[0]
+    for line in layout.splitlines():
+        if line.strip() and "<root>" not in line and "held by" not in line:
+            assert line.strip() in page, line
