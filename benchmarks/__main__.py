@@ -1,28 +1,28 @@
 """``make bench``: every figure with its peer or its target, in one run; medians of several rounds."""
 
-import gc
+import json
 import os
 import platform
 import re
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import apsw
 
 import datacat
+from benchmarks import calls
 from datacat.client.transport import HttpTransport, Reply, TransportError
-from datacat.testing import CapturingTransport
 
 ROUNDS = 5
 
@@ -33,117 +33,29 @@ def main() -> None:
     print(
         f"SQLite {apsw.sqlite_lib_version()}. Figures move from machine to machine: compare within a run.\n"
     )
-    print("| what | figure | target or peer |\n| --- | --- | --- |")
-    log_event()
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["DATACAT_JOURNAL_DIR"] = f"{folder}/journals"
+        calls.measure()
+        print("| what | figure | target or peer |\n| --- | --- | --- |")
         for durability in ("full", "normal"):
             with service(Path(folder) / f"{durability}.db", durability) as (url, process):
                 batches(url, durability)
                 if durability == "full":
                     drain(url)
+                    shipper_share(url)
                     growing(url)
                     row(
                         "resident memory of the service after all of it",
                         f"{resident_mib(process)} MiB",
                         "≤ 150 MiB",
                     )
+        floor(Path(folder) / "floor.db")
         bytes_a_row(Path(folder) / "rows.db")
 
 
 def row(what: str, figure: str, target: str) -> None:
     """One line of the table, at once."""
     print(f"| {what} | {figure} | {target} |", flush=True)
-
-
-def time_calls(call: Callable[[], None], count: int = 20_000) -> tuple[float, float]:
-    """Median and 99th percentile of single calls, in µs; of each the median of several rounds."""
-    medians, tails = [], []
-    for _ in range(ROUNDS):
-        times = []
-        gc.collect()
-        for _ in range(count):
-            began = time.perf_counter_ns()
-            call()
-            times.append(time.perf_counter_ns() - began)
-        times.sort()
-        medians.append(times[count // 2] / 1000)
-        tails.append(times[count * 99 // 100] / 1000)
-    return statistics.median(medians), statistics.median(tails)
-
-
-class Sink(CapturingTransport):
-    """Takes everything, keeps nothing: what is left is the program's own part."""
-
-    def send(self, session_id: str, body: bytes, timeout: float) -> Any:  # noqa: ARG002  # the port's
-        """Acknowledge."""
-        last = body[body.rfind(b"\n", 0, -1) + 1 :]
-        return Reply(200, last_seq=int(last[7 : last.index(b",")]))
-
-
-def log_event() -> None:
-    """One call in the program's thread, beside the peers' like."""
-    import logging
-
-    import sentry_sdk
-    from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import (
-        BatchLogRecordProcessor,
-        LogRecordExporter,
-        LogRecordExportResult,
-    )
-
-    session = datacat.create_session(transport=Sink, max_buffer_bytes=10**9)
-    data = {"path": "a.txt"}
-    ours, tail = time_calls(lambda: session.log_event("saved", data, level="info"))
-    row("`log_event`, median / p99", f"{ours:.2f} / {tail:.2f} µs", "≤ 2 / ≤ 10 µs")
-    session.end()
-
-    sentry_sdk.init(transport=lambda _: None, default_integrations=False)
-    peer, tail = time_calls(lambda: sentry_sdk.add_breadcrumb(category="saved", data=data, level="info"))
-    row(
-        "sentry-sdk `add_breadcrumb` (lost when killed)",
-        f"{peer:.2f} / {tail:.2f} µs",
-        f"ours / theirs = {ours / peer:.2f}",
-    )
-
-    class _Nowhere(LogRecordExporter):
-        def export(self, batch: Any) -> Any:  # noqa: ARG002  # theirs
-            return LogRecordExportResult.SUCCESS
-
-        def shutdown(self) -> None: ...
-
-        def force_flush(self, timeout_millis: int = 0) -> bool:  # noqa: ARG002  # theirs
-            return True
-
-    provider = LoggerProvider()
-    provider.add_log_record_processor(BatchLogRecordProcessor(_Nowhere()))
-    logger = provider.get_logger("bench")
-    from opentelemetry._logs import LogRecord, SeverityNumber
-
-    def emit() -> None:
-        logger.emit(
-            LogRecord(
-                timestamp=time.time_ns(), body="saved", attributes=data, severity_number=SeverityNumber.INFO
-            )
-        )
-
-    peer, tail = time_calls(emit)
-    row(
-        "opentelemetry-sdk log `emit` (2,048 kept)",
-        f"{peer:.2f} / {tail:.2f} µs",
-        f"ours / theirs = {ours / peer:.2f}",
-    )
-    provider.shutdown()
-
-    with tempfile.NamedTemporaryFile() as file:
-        handler = logging.FileHandler(file.name)
-        plain = logging.getLogger("bench.file")
-        plain.propagate = False
-        plain.setLevel(logging.INFO)
-        plain.addHandler(handler)
-        peer, tail = time_calls(lambda: plain.info("saved %s", data))
-        handler.close()
-    row("stdlib `logging.FileHandler`", f"{peer:.2f} / {tail:.2f} µs", f"ours / theirs = {ours / peer:.2f}")
 
 
 @contextmanager
@@ -268,6 +180,69 @@ def one_growing(url: str) -> float:
         for t in range(10)
     ]
     return tenths[0] / tenths[9]
+
+
+def shipper_share(url: str) -> None:
+    """What a program that records 1,000 times a second costs, beside the same program without."""
+    code = """
+import os, sys, time
+import datacat
+session = datacat.create_session(sys.argv[1])
+time.sleep(0.5)
+began = time.process_time()
+for _ in range(200):
+    for n in range(25 if sys.argv[2] == "on" else 0):
+        session.log_event("saved", {"n": n})
+    time.sleep(0.025)
+print((time.process_time() - began) / 5)
+"""
+    shares = {
+        mode: statistics.median(
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", code, url, mode], capture_output=True, check=True
+                ).stdout
+            )
+            for _ in range(3)
+        )
+        for mode in ("on", "off")
+    }
+    row(
+        "CPU of a program at 1,000 records/s, calls and shipper / at rest",
+        f"{shares['on']:.1%} / {shares['off']:.1%} of a core",
+        "≤ 3 %",
+    )
+
+
+def floor(path: Path) -> None:
+    """The peer of the batches: json and sqlite3 of the standard library, one thread, no HTTP."""
+    rates = []
+    for round_ in range(ROUNDS):
+        bodies = [request("x", 1 + 500 * n).partition(b"\r\n\r\n")[2] for n in range(100)]
+        database = sqlite3.connect(path.with_name(f"floor{round_}.db"), isolation_level=None)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(
+            "CREATE TABLE record (session, n, time, name, value, PRIMARY KEY (session, n)) WITHOUT ROWID"
+        )
+        began = time.perf_counter()
+        for body in bodies:
+            rows = [json.loads(line) for line in body.split(b"\n")]
+            database.execute("BEGIN")
+            database.executemany(
+                "INSERT INTO record VALUES (1, ?, ?, ?, ?)",
+                [
+                    (row["seq"], row["time"], row.get("name"), json.dumps(row.get("data", row.get("value"))))
+                    for row in rows
+                ],
+            )
+            database.execute("COMMIT")
+        rates.append(50_000 / (time.perf_counter() - began))
+        database.close()
+    row(
+        "peer: json and sqlite3 of the standard library, no HTTP",
+        f"{statistics.median(rates):,.0f} records/s",
+        "",
+    )
 
 
 def bytes_a_row(path: Path) -> None:
