@@ -9,7 +9,8 @@
 from importlib.metadata import version as _version
 
 from datacat.client.api import DatacatClient
-from datacat.client.session import Session, Stats, create_session
+from datacat.client.create import create_session
+from datacat.client.session import Session, Stats
 from datacat.model.errors import DatacatError, InvalidInput, RequestFailed
 
 __version__ = _version("datacat")

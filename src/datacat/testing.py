@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from datacat.client.session import Session, create_session
+from datacat.client.create import create_session
+from datacat.client.session import Session
 from datacat.client.transport import Reply, TransportError
 
 

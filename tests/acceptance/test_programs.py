@@ -34,7 +34,7 @@ def test_a_program_that_reaches_its_end_is_ended_and_nothing_is_lost(record):
 
 def test_a_program_that_wants_no_end_at_exit_stays_active(record):
     _, (session,) = record(
-        "session.options = datacat.client.session.Options(url=session.options.url, end_at_exit=False)"
+        "session.options = datacat.client.options.Options(url=session.options.url, end_at_exit=False)"
     )
     assert session["status"] == "active"
 

@@ -53,6 +53,10 @@ class FileLock:
         except OSError:
             return False
 
+    def moved(self, path: Path) -> None:
+        """The file stands at ``path`` now; it is held as before."""
+        self._path = path
+
     def release(self) -> None:
         """Let go of it."""
         if self._file is not None:

@@ -18,6 +18,7 @@ The layout, version 1 (all numbers little-endian)::
         lock                     held by the program while it lives, then by whoever ships what it left
         session.json             {"journal": 1, "session_id": …, "url": …, "start": {…}}
         00000001.log  …          segments, numbered in the order of writing
+      <session id>.new/          one that is being made
 
     segment    8 bytes  "datacat\n"
                u32      version
@@ -59,6 +60,8 @@ LENGTH_MASK: Final = 0xFF_FFFF
 SUFFIX: Final = ".log"
 LOCK_NAME: Final = "lock"
 ABOUT_NAME: Final = "session.json"
+UNFINISHED: Final = ".new"
+"""The ending of what is being made."""
 
 _SMALLEST: Final = 64 * 1024
 _LARGEST: Final = 4 * 1024 * 1024
@@ -309,23 +312,34 @@ class JournalWriter:
         """Make the directory and hold it; in the usual case it is held already."""
         if self._lock is not None and self._lock.in_place:
             return
-        root = self.folder.parent
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._lock is not None:
             self._lock.release()
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        self._lock = FileLock(self.folder / LOCK_NAME)
-        if not self._lock.acquire():
             self._lock = None
-            raise OSError(f"{self.folder} is held by another process")
-        # What an earlier run of the same session left is not overwritten.
-        numbers = [int(path.stem) for path in self.folder.glob(f"*{SUFFIX}")]
-        self._number = max(self._number, *numbers, 0)
-        about = self.folder / ABOUT_NAME
-        unfinished = about.with_suffix(".new")
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.folder.exists():
+            lock = self._hold(self.folder)
+            # What an earlier run of the same session left is not overwritten.
+            numbers = [int(path.stem) for path in self.folder.glob(f"*{SUFFIX}")]
+            self._number = max(self._number, *numbers, 0)
+        else:
+            # Under its name it stands only once it is held: else it would pass for a leftover.
+            unfinished = self.folder.with_name(self.folder.name + UNFINISHED)
+            unfinished.mkdir(mode=0o700, exist_ok=True)
+            lock = self._hold(unfinished)
+            unfinished.rename(self.folder)
+            lock.moved(self.folder / LOCK_NAME)
+        self._lock = lock
+
+    def _hold(self, folder: Path) -> FileLock:
+        lock = FileLock(folder / LOCK_NAME)
+        if not lock.acquire():
+            raise OSError(f"{folder} is held by another process")
+        about = folder / ABOUT_NAME
+        unfinished = about.with_suffix(UNFINISHED)
         unfinished.touch(mode=0o600)
         unfinished.write_bytes(msgspec.json.encode(self._about))
         unfinished.replace(about)
+        return lock
 
     def _still_there(self, at: int, end: int) -> bool:
         """Whether the pages from ``at`` to ``end`` can be written; if not, a new segment is begun at the next write.

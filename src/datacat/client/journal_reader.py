@@ -22,6 +22,7 @@ from datacat.client.journal import (
     LENGTH_MASK,
     MAGIC,
     SUFFIX,
+    UNFINISHED,
     VERSION,
     frame,
     segment_header,
@@ -155,7 +156,7 @@ class JournalReader:
             content = self._header + b"".join(frame(each.kind, each.seq, each.line) for each in kept)
             if not doomed or before - len(content) < before // _WORTH_IT:
                 return 0
-            unfinished = path.with_suffix(".new")
+            unfinished = path.with_suffix(UNFINISHED)
             unfinished.write_bytes(content)
             unfinished.replace(path)
         except OSError:

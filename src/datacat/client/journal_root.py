@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -10,12 +11,16 @@ import msgspec
 from msgspec import Struct
 
 from datacat.client.filelock import FileLock
-from datacat.client.journal import ABOUT_NAME, LOCK_NAME, SUFFIX, VERSION, About
+from datacat.client.journal import ABOUT_NAME, LOCK_NAME, SUFFIX, UNFINISHED, VERSION, About
 from datacat.client.journal_reader import ForeignJournal, JournalReader
 from datacat.model.clock import Clock
 
 SET_ASIDE: Final = ".set-aside"
 """The ending of what this version cannot read: kept, and looked at no more."""
+
+_NOT_NOW: Final = (SET_ASIDE, UNFINISHED)
+_ABANDONED_AFTER: Final = 3600.0
+"""Seconds after which a directory that is still being made was given up by the death of its program."""
 
 
 def journal_root(environ: Mapping[str, str]) -> Path:
@@ -55,7 +60,7 @@ def leftover_folders(root: Path) -> list[Path]:
     """The directories of journals, oldest session first; some may belong to living programs."""
     try:
         with os.scandir(root) as entries:
-            names = [entry.name for entry in entries if entry.is_dir() and not entry.name.endswith(SET_ASIDE)]
+            names = [entry.name for entry in entries if entry.is_dir() and not entry.name.endswith(_NOT_NOW)]
     except OSError:
         return []
     return [root / name for name in sorted(names)]
@@ -89,6 +94,14 @@ def set_aside(path: Path) -> Path:
     with contextlib.suppress(OSError):
         path.rename(kept)
     return kept
+
+
+def remove_abandoned(root: Path) -> None:
+    """Remove what programs were killed in the middle of making: it never held a record."""
+    for folder in root.glob(f"*{UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > _ABANDONED_AFTER:
+                remove_folder(folder)
 
 
 def used_bytes(root: Path) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 from datacat.client.backlog import Backlog
 from datacat.client.delivery import Delivery, Step
 from datacat.client.journal_reader import ForeignJournal
-from datacat.client.journal_root import Leftover, leftover_folders, open_leftover, set_aside
+from datacat.client.journal_root import Leftover, leftover_folders, open_leftover, remove_abandoned, set_aside
 from datacat.client.transport import Transport
 from datacat.model.clock import Clock
 
@@ -31,6 +31,7 @@ def delivery_of(leftover: Leftover, clock: Clock, transport: Transport) -> Deliv
 
 def leftovers(root: Path, clock: Clock, complain: Callable[[str], None]) -> Iterator[Leftover]:
     """Every journal that no program holds, one after the other, each ours until it is closed or removed."""
+    remove_abandoned(root)
     for folder in leftover_folders(root):
         try:
             found = open_leftover(folder, clock)

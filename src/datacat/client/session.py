@@ -6,7 +6,6 @@ no lock, no disk and no server, and raises only for what the programmer wrote wr
 
 import math
 import os
-import socket
 import sys
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Self
 
 from msgspec import Raw, Struct
 
@@ -30,28 +29,22 @@ from datacat.client.arguments import (
     label,
     tag_list,
 )
-from datacat.client.backlog import KEPT, KINDS, Backlog
-from datacat.client.budget import DEFAULT_BYTES as DEFAULT_JOURNAL_BYTES
-from datacat.client.budget import SMALLEST_BYTES as SMALLEST_JOURNAL_BYTES
+from datacat.client.backlog import Backlog
 from datacat.client.buffer import Buffer
 from datacat.client.encode import ANY_FORM, encode_data, encode_quickly, encode_record, event_form, plain
 from datacat.client.heartbeat import HeartbeatMonitor
 from datacat.client.journal import VERSION as JOURNAL_VERSION
 from datacat.client.journal import About
 from datacat.client.journals import claim_leftovers, left_behind, open_journal
-from datacat.client.memory import DROP_FIRST, MemoryStage
+from datacat.client.memory import MemoryStage
+from datacat.client.options import Options
 from datacat.client.shipper import Shipper
 from datacat.client.transport import HttpTransport, Transport
 from datacat.model import limits
 from datacat.model.clock import Clock, SystemClock
-from datacat.model.errors import InvalidInput
-from datacat.model.ids import new_session_id, parse_session_id
+from datacat.model.ids import new_session_id
 from datacat.model.records import Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
 from datacat.model.state import depth, parse_pointer
-
-DEFAULT_URL: Final = "http://localhost:8080"
-DEFAULT_BUFFER_BYTES: Final = 32 * 1024 * 1024
-EXIT_TIMEOUT: Final = 3.0
 
 
 class Stats(Struct, frozen=True):
@@ -66,20 +59,6 @@ class Stats(Struct, frozen=True):
     waiting: bool = False
     safe: bool = False
     last_error: str | None = None
-
-
-class Options(Struct, frozen=True, kw_only=True):
-    """How a session behaves; see :func:`datacat.create_session`."""
-
-    url: str = DEFAULT_URL
-    capture_exceptions: bool = True
-    end_at_exit: bool = True
-    exit_timeout: float = EXIT_TIMEOUT
-    journal: bool = True
-    max_journal_bytes: int = DEFAULT_JOURNAL_BYTES
-    max_buffer_bytes: int = DEFAULT_BUFFER_BYTES
-    drop_first: tuple[str, ...] = DROP_FIRST
-    in_forked_child: Literal["new_session", "silent"] = "new_session"
 
 
 class Session:
@@ -399,111 +378,3 @@ class Session:
         for record in meanwhile:
             self._open()
             self._append(*record)
-
-
-class NoopSession(Session):
-    """What ``DATACAT_DISABLED=1`` gives: every call returns at once."""
-
-    def __init__(self, session_id: str | None = None) -> None:
-        self.session_id = session_id or new_session_id()
-        self.options = Options()
-        self._monitors = {}
-        self._ended = True
-        self._silent = True
-
-    def _nothing(self, *_: Any, **__: Any) -> None:
-        """Nothing."""
-
-    update_state = log_event = log_metric = log_counter = log_gauge = log_histogram = _nothing
-    log_exception = start_heartbeat_monitor = heartbeat = stop_heartbeat_monitor = end = _nothing
-
-    @property
-    def stats(self) -> Stats:
-        """Nothing was recorded."""
-        return Stats()
-
-    def get_details(self) -> dict[str, Any]:
-        """Nothing is known."""
-        return {}
-
-
-def create_session(
-    url: str | None = None,
-    *,
-    product: str | None = None,
-    version: str | None = None,
-    environment: str | None = None,
-    hostname: str | None = None,
-    machine_id: str | None = None,
-    tags: Tags = (),
-    session_id: str | None = None,
-    clock: Clock | None = None,
-    transport: Callable[[], Transport] | None = None,
-    **options: Any,
-) -> Session:
-    """Begin to record this run of the program. Nothing is asked of the server: it may be down.
-
-    Args:
-        url: the service; by default ``DATACAT_URL``, else ``http://localhost:8080``.
-        product: the program's name.
-        version: the program's version.
-        environment: ``production``, ``staging`` …
-        hostname: by default this machine's.
-        machine_id: what tells this machine from others of its name.
-        tags: a list of text, or a mapping.
-        session_id: a UUID, to go on with a session; by default a new one.
-        clock: whose time is written; for tests.
-        transport: makes what the records are sent by; for tests, see :mod:`datacat.testing`.
-        **options: ``capture_exceptions`` (True), ``end_at_exit`` (True), ``exit_timeout`` (3.0
-            seconds), ``in_forked_child`` (``new_session``, or ``silent``), ``journal`` (True; False
-            keeps what waits in memory alone), ``max_journal_bytes`` (256 MiB for all journals of this
-            user on the machine), ``max_buffer_bytes`` (32 MiB of memory, where there is no journal),
-            ``drop_first`` (``("metric",)``: the kinds of record that are given up first when either is
-            full; then the oldest go, never a start, exit or end).
-
-    Raises:
-        TypeError, ValueError: an argument is wrong.
-    """
-    if session_id is not None:
-        session_id = parse_session_id(session_id, field="session_id")
-    if os.environ.get("DATACAT_DISABLED", "") not in ("", "0"):
-        return NoopSession(session_id)
-    known = set(Options.__struct_fields__)
-    if unknown := set(options) - known:
-        raise TypeError(
-            f"create_session has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
-        )
-    chosen = url or os.environ.get("DATACAT_URL") or DEFAULT_URL
-    if not chosen.startswith(("http://", "https://")):
-        raise InvalidInput(
-            "bad_url", f"url must begin with http:// or https://, found {chosen!r}", field="url"
-        )
-    _check_options(options)
-    if transport is not None:
-        options.setdefault("journal", False)
-    clock = clock or SystemClock()
-    start = Start(
-        time=clock.now(),
-        product=label(product, "product"),
-        version=label(version, "version"),
-        environment=label(environment, "environment"),
-        hostname=label(hostname or socket.gethostname(), "hostname"),
-        machine_id=label(machine_id, "machine_id"),
-        pid=os.getpid(),
-        tags=tag_list(tags),
-    )
-    return Session(
-        start, Options(url=chosen, **options), session_id=session_id, clock=clock, make_transport=transport
-    )
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    for kind in options.get("drop_first", ()):
-        if kind not in KINDS[1:] or kind in KEPT:
-            can = ", ".join(kind for kind in KINDS[1:] if kind not in KEPT)
-            raise ValueError(f"drop_first names kinds of record that may be given up ({can}), found {kind!r}")
-    most = options.get("max_journal_bytes", DEFAULT_JOURNAL_BYTES)
-    if most < SMALLEST_JOURNAL_BYTES:
-        raise ValueError(
-            f"max_journal_bytes must be at least {SMALLEST_JOURNAL_BYTES}, found {most}: journal=False needs no disk"
-        )

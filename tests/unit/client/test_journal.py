@@ -25,8 +25,8 @@ from datacat.client.journal import (
     segment_name,
 )
 from datacat.client.journal_reader import ForeignJournal, JournalReader
-from datacat.client.journal_root import open_leftover, used_bytes
-from datacat.client.session import Options
+from datacat.client.journal_root import leftover_folders, open_leftover, remove_abandoned, used_bytes
+from datacat.client.options import Options
 from datacat.testing import FakeClock
 
 ID = "01934f5e-0000-7000-8000-000000000001"
@@ -221,6 +221,20 @@ def test_a_journal_is_held_by_its_writer_and_free_when_it_is_closed(log):
     assert open_leftover(log.folder, FakeClock()) is None
     leftover.remove()
     assert not log.folder.exists()
+
+
+def test_a_journal_being_made_is_no_leftover_and_one_never_finished_is_removed_after_an_hour(log):
+    unfinished = log.folder.with_name(ID + ".new")
+    unfinished.mkdir(parents=True)
+    (unfinished / "lock").touch()
+    assert leftover_folders(log.folder.parent) == []
+    remove_abandoned(log.folder.parent)
+    assert unfinished.exists()
+    os.utime(unfinished, (1, 1))
+    remove_abandoned(log.folder.parent)
+    assert not unfinished.exists()
+    assert log.add()
+    assert [path.name for path in log.folder.parent.iterdir()] == [ID]
 
 
 def test_a_writer_that_comes_back_goes_on_behind_what_is_there(log):

@@ -1,0 +1,106 @@
+"""Making a session: what the programmer says is checked here, once, and raises at once."""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from datacat.client.arguments import Tags, label, tag_list
+from datacat.client.options import DEFAULT_URL, Options, check_options
+from datacat.client.session import Session, Stats
+from datacat.client.transport import Transport
+from datacat.model.clock import Clock, SystemClock
+from datacat.model.errors import InvalidInput
+from datacat.model.ids import new_session_id, parse_session_id
+from datacat.model.records import Start
+
+
+class NoopSession(Session):
+    """What ``DATACAT_DISABLED=1`` gives: every call returns at once."""
+
+    def __init__(self, session_id: str | None = None) -> None:
+        self.session_id = session_id or new_session_id()
+        self.options = Options()
+        self._monitors = {}
+        self._ended = True
+        self._silent = True
+
+    def _nothing(self, *_: Any, **__: Any) -> None:
+        """Nothing."""
+
+    update_state = log_event = log_metric = log_counter = log_gauge = log_histogram = _nothing
+    log_exception = start_heartbeat_monitor = heartbeat = stop_heartbeat_monitor = end = _nothing
+
+    @property
+    def stats(self) -> Stats:
+        """Nothing was recorded."""
+        return Stats()
+
+    def get_details(self) -> dict[str, Any]:
+        """Nothing is known."""
+        return {}
+
+
+def create_session(
+    url: str | None = None,
+    *,
+    product: str | None = None,
+    version: str | None = None,
+    environment: str | None = None,
+    hostname: str | None = None,
+    machine_id: str | None = None,
+    tags: Tags = (),
+    session_id: str | None = None,
+    clock: Clock | None = None,
+    transport: Callable[[], Transport] | None = None,
+    **options: Any,
+) -> Session:
+    """Begin to record this run of the program. Nothing is asked of the server: it may be down.
+
+    Args:
+        url: the service; by default ``DATACAT_URL``, else ``http://localhost:8080``.
+        product: the program's name.
+        version: the program's version.
+        environment: ``production``, ``staging`` …
+        hostname: by default this machine's.
+        machine_id: what tells this machine from others of its name.
+        tags: a list of text, or a mapping.
+        session_id: a UUID, to go on with a session; by default a new one.
+        clock: whose time is written; for tests.
+        transport: makes what the records are sent by; for tests, see :mod:`datacat.testing`.
+        **options: ``capture_exceptions`` (True), ``end_at_exit`` (True), ``exit_timeout`` (3.0
+            seconds), ``in_forked_child`` (``new_session``, or ``silent``), ``journal`` (True; False
+            keeps what waits in memory alone), ``max_journal_bytes`` (256 MiB for all journals of this
+            user on the machine), ``max_buffer_bytes`` (32 MiB of memory, where there is no journal),
+            ``drop_first`` (``("metric",)``: the kinds of record that are given up first when either is
+            full; then the oldest go, never a start, exit or end).
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+    """
+    if session_id is not None:
+        session_id = parse_session_id(session_id, field="session_id")
+    if os.environ.get("DATACAT_DISABLED", "") not in ("", "0"):
+        return NoopSession(session_id)
+    check_options(options)
+    chosen = url or os.environ.get("DATACAT_URL") or DEFAULT_URL
+    if not chosen.startswith(("http://", "https://")):
+        raise InvalidInput(
+            "bad_url", f"url must begin with http:// or https://, found {chosen!r}", field="url"
+        )
+    if transport is not None:
+        options.setdefault("journal", False)
+    clock = clock or SystemClock()
+    start = Start(
+        time=clock.now(),
+        product=label(product, "product"),
+        version=label(version, "version"),
+        environment=label(environment, "environment"),
+        hostname=label(hostname or socket.gethostname(), "hostname"),
+        machine_id=label(machine_id, "machine_id"),
+        pid=os.getpid(),
+        tags=tag_list(tags),
+    )
+    return Session(
+        start, Options(url=chosen, **options), session_id=session_id, clock=clock, make_transport=transport
+    )

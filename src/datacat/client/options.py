@@ -1,0 +1,52 @@
+"""How a session behaves: what may be chosen, and what is chosen for those who do not."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from datacat.client.backlog import KEPT, KINDS
+from datacat.client.budget import DEFAULT_BYTES as DEFAULT_JOURNAL_BYTES
+from datacat.client.budget import SMALLEST_BYTES as SMALLEST_JOURNAL_BYTES
+from datacat.client.memory import DROP_FIRST
+
+DEFAULT_URL: Final = "http://localhost:8080"
+DEFAULT_BUFFER_BYTES: Final = 32 * 1024 * 1024
+EXIT_TIMEOUT: Final = 3.0
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How a session behaves; see :func:`datacat.create_session`."""
+
+    url: str = DEFAULT_URL
+    capture_exceptions: bool = True
+    end_at_exit: bool = True
+    exit_timeout: float = EXIT_TIMEOUT
+    journal: bool = True
+    max_journal_bytes: int = DEFAULT_JOURNAL_BYTES
+    max_buffer_bytes: int = DEFAULT_BUFFER_BYTES
+    drop_first: tuple[str, ...] = DROP_FIRST
+    in_forked_child: Literal["new_session", "silent"] = "new_session"
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what cannot be chosen, with the cure.
+
+    Raises:
+        TypeError: there is no such option.
+        ValueError: an option has no such value.
+    """
+    known = set(Options.__struct_fields__) - {"url"}
+    if unknown := set(options) - known:
+        raise TypeError(
+            f"create_session has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
+        )
+    for kind in options.get("drop_first", ()):
+        if kind not in KINDS[1:] or kind in KEPT:
+            can = ", ".join(kind for kind in KINDS[1:] if kind not in KEPT)
+            raise ValueError(f"drop_first names kinds of record that may be given up ({can}), found {kind!r}")
+    most = options.get("max_journal_bytes", DEFAULT_JOURNAL_BYTES)
+    if most < SMALLEST_JOURNAL_BYTES:
+        raise ValueError(
+            f"max_journal_bytes must be at least {SMALLEST_JOURNAL_BYTES}, found {most}: journal=False needs no disk"
+        )
