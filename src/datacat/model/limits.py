@@ -41,3 +41,6 @@ MAX_SEQ: Final = 2**53 - 1
 
 MAX_TIME: Final = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z in microseconds: the last moment RFC 3339 can write."""
+
+MAX_CONTACT_TIMEOUT: Final = 10 * 365 * 86_400.0
+"""Seconds of silence that a session may announce."""

@@ -35,6 +35,7 @@ class Origin(StrEnum):
 
     APP = "app"
     WATCHDOG = "watchdog"
+    PARENT = "parent"
     API = "api"
     SERVER = "server"
 
@@ -47,7 +48,11 @@ class Base(Struct, tag_field="type", kw_only=True, omit_defaults=True, gc=False)
 
 
 class Start(Base, tag="start", kw_only=True, omit_defaults=True):
-    """A session begins; repeated, it fills in what was not known."""
+    """A session begins; repeated, it fills in what was not known.
+
+    ``contact_timeout`` is a promise: more than so many seconds without a byte of this session, and
+    it is lost. None promises nothing.
+    """
 
     product: Label | None = None
     version: Label | None = None
@@ -57,6 +62,7 @@ class Start(Base, tag="start", kw_only=True, omit_defaults=True):
     pid: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     tags: Tags = []
     parent_session_id: Label | None = None
+    contact_timeout: Annotated[float, Meta(gt=0, le=limits.MAX_CONTACT_TIMEOUT)] | None = None
 
 
 class State(Base, tag="state", kw_only=True, omit_defaults=True):
@@ -98,7 +104,12 @@ class Loss(Base, tag="loss", kw_only=True, omit_defaults=True):
 
 
 class Exit(Base, tag="exit", kw_only=True, omit_defaults=True):
-    """How the process went; ``cause`` ``clean`` is a goodbye, any other a crash."""
+    """How the process went.
+
+    ``cause`` is one of the words in :mod:`datacat.model.causes`; what is known beside it stands in ``data``:
+    ``exit_code``, ``signal``, ``signal_name``, ``core_dumped``, ``type``, ``message``, ``traceback``,
+    ``thread``, ``dump``, ``stderr``, ``resource_usage``.
+    """
 
     cause: Name
     message: Message | None = None
