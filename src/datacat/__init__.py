@@ -6,14 +6,11 @@
 ...     session.log_event("saved", {"path": "a.txt"})
 """
 
-from importlib.metadata import version as _version
-
 from datacat.client.api import DatacatClient
 from datacat.client.create import create_session
 from datacat.client.session import Session, Stats
 from datacat.model.errors import DatacatError, InvalidInput, RequestFailed
-
-__version__ = _version("datacat")
+from datacat.version import __version__ as __version__
 
 __all__ = [
     "DatacatClient",

@@ -5,7 +5,6 @@ and its errors; what they take is told to OpenAPI here, from the very structs th
 """
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from litestar.static_files import create_static_files_router
 from datacat.api.views import Ok, SessionCreated, SessionView
 from datacat.ingest.admit import MERGE_PATCH, CreateBody, EventBody, MetricBody
 from datacat.model.records import Answer
+from datacat.version import __version__
 from datacat.wire.problem import CODES, MEDIA_TYPE, Problem
 
 NDJSON: Final = "application/x-ndjson"
@@ -145,7 +145,7 @@ def config() -> OpenAPIConfig:
     """The document at ``/openapi.json`` and the page at ``/docs``, which asks nothing of the internet."""
     return OpenAPIConfig(
         title="datacat",
-        version=version("datacat"),
+        version=__version__,
         summary="A flight recorder for running programs.",
         path="/docs",
         tags=[

@@ -2,12 +2,13 @@
 
 import codecs
 import zlib
-from importlib.metadata import version
 from typing import Final, Protocol
 
 import msgspec
 import urllib3
 from msgspec import Struct
+
+from datacat.version import __version__
 
 _COMPRESS_FROM: Final = 1024
 _GZIP_LEVEL: Final = 1  # NDJSON shrinks tenfold already here; more costs the program's own time
@@ -16,7 +17,7 @@ _GZIP_LEVEL: Final = 1  # NDJSON shrinks tenfold already here; more costs the pr
 # middle of loading it would never have it, so it is loaded with us.
 codecs.lookup("idna")
 
-USER_AGENT: Final = f"datacat-python/{version('datacat')}"
+USER_AGENT: Final = f"datacat-python/{__version__}"
 
 
 class Reply(Struct, frozen=True):
