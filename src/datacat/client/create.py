@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from datacat.client.arguments import Tags, label, tag_list
+from datacat.client.monitors import Monitors
 from datacat.client.options import DEFAULT_URL, Options, check_options
+from datacat.client.pulse import Pulse
 from datacat.client.session import Session, Stats
 from datacat.client.transport import Transport
 from datacat.model.clock import Clock, SystemClock
@@ -21,7 +23,8 @@ class NoopSession(Session):
     def __init__(self, session_id: str | None = None) -> None:
         self.session_id = session_id or new_session_id()
         self.options = Options()
-        self._monitors = {}
+        self._monitors = Monitors(Pulse(shared=False), SystemClock(), self._nothing, self._nothing)
+        self._slots = self._monitors.slots
         self._ended = True
         self._silent = True
 
@@ -29,7 +32,8 @@ class NoopSession(Session):
         """Nothing."""
 
     update_state = log_event = log_metric = log_counter = log_gauge = log_histogram = _nothing
-    log_exception = start_heartbeat_monitor = heartbeat = stop_heartbeat_monitor = end = _nothing
+    log_exception = start_heartbeat_monitor = start_asyncio_monitor = heartbeat = _nothing
+    stop_heartbeat_monitor = end = _nothing
 
     @property
     def stats(self) -> Stats:

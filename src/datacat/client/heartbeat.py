@@ -1,82 +1,14 @@
-"""The heartbeat monitor: is the program's main loop alive?
-
-The founding design's rules: the clock starts when the monitor does; it is checked every few
-seconds; over the timeout the program appears hung, once, with the stack of every thread; the next
-heartbeat is its recovery. A beat is one assignment, so it may stand in the tightest loop.
-
-Two things that are no hang: a pause that was announced, and a machine that slept. The monitor
-sleeps with the machine, so when a check itself comes late, that lateness is forgiven.
-"""
+"""The heartbeat monitor: a thread inside the program that listens for its main loop."""
 
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from msgspec import Struct
-
-from datacat.client.stacks import all_stacks
+from datacat.client import pulse
+from datacat.client.evidence import SAMPLES, Evidence, native_id
+from datacat.client.pulse import Slot
+from datacat.client.silence import HeartbeatWatch, Hung, Recovered
 from datacat.model.clock import Clock
-
-_LATE: Final = 2.0
-"""A check this many intervals late was not merely slow: the machine slept, or the process stood."""
-
-
-class Hung(Struct, frozen=True):
-    """No heartbeat for ``seconds``."""
-
-    seconds: float
-
-
-class Recovered(Struct, frozen=True):
-    """A heartbeat again, ``seconds`` after the one before the hang."""
-
-    seconds: float
-
-
-class HeartbeatWatch:
-    """Decides; waits for nothing.
-
-    Args:
-        now: the monotonic time, in seconds, at which the watch begins.
-        timeout: seconds without a heartbeat that are a hang.
-        check_interval: seconds between two checks.
-    """
-
-    def __init__(self, now: float, timeout: float, check_interval: float) -> None:
-        self.timeout = timeout
-        self.check_interval = check_interval
-        self.last_beat = now
-        self._counted_from = now
-        self._last_check = now
-        self._hung_since: float | None = None
-        self._paused = False
-
-    def pause(self) -> None:
-        """No hang from here on."""
-        self._paused = True
-
-    def resume(self, now: float) -> None:
-        """The clock starts anew."""
-        self._paused = False
-        self._counted_from = self._last_check = now
-
-    def check(self, now: float) -> Hung | Recovered | None:
-        """What there is to say at ``now``."""
-        late = now - self._last_check - self.check_interval
-        if late > max(_LATE * self.check_interval, 1.0):
-            self._counted_from = max(self._counted_from, self.last_beat) + late
-        self._last_check = now
-        if self._hung_since is not None:
-            if self.last_beat <= self._hung_since:
-                return None
-            seconds = self.last_beat - self._hung_since
-            self._hung_since = None
-            return Recovered(seconds)
-        since = max(self.last_beat, self._counted_from)
-        if self._paused or now - since <= self.timeout:
-            return None
-        self._hung_since = since
-        return Hung(now - since)
 
 
 class HeartbeatMonitor:
@@ -84,29 +16,39 @@ class HeartbeatMonitor:
 
     Args:
         name: which loop of the program this is.
+        slot: where its heartbeats are put; the loop is thought to run in the thread that makes the
+            monitor, until another beats.
         clock: the monotonic time.
         log_event: told of hangs and recoveries.
         log_heartbeat: told, once a check, that there were beats.
+        runs: whether what is watched runs at all; if not, its silence is no hang.
+        describe: what else is to be said of a hang, such as an event loop's tasks.
     """
 
     def __init__(
         self,
         name: str,
+        slot: Slot,
         *,
-        timeout: float,
-        check_interval: float,
         clock: Clock,
         log_event: Callable[..., None],
         log_heartbeat: Callable[[], None],
+        runs: Callable[[], bool] = lambda: True,
+        describe: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self.name = name
-        self.watch = HeartbeatWatch(clock.monotonic(), timeout, check_interval)
+        self.slot = slot
+        self._watch = HeartbeatWatch(slot[pulse.LAST_BEAT], slot[pulse.TIMEOUT], slot[pulse.CHECK_INTERVAL])
+        self._evidence = Evidence()
         self._clock = clock
         self._log_event = log_event
         self._log_heartbeat = log_heartbeat
-        self._reported = self.watch.last_beat
+        self._runs = runs
+        self._describe = describe
+        self._seen = slot[pulse.LAST_BEAT]
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"datacat-heartbeat-{name}", daemon=True)
+        slot[pulse.THREAD] = threading.get_ident()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -115,25 +57,64 @@ class HeartbeatMonitor:
     def stop(self) -> None:
         """Watch no longer; returns at once."""
         self._stopped.set()
+        self.slot[pulse.STATE] = pulse.FREE
+
+    def pause(self) -> None:
+        """No hang from here on."""
+        self._watch.pause()
+        self.slot[pulse.STATE] = pulse.PAUSED
+
+    def resume(self) -> None:
+        """The clock starts anew, once every pause is over."""
+        self._watch.resume(self._clock.monotonic())
+        if not self._watch.paused and not self._stopped.is_set():
+            self.slot[pulse.STATE] = pulse.WATCHED
+
+    def sample(self) -> None:
+        """Look at the thread that is silent."""
+        self._evidence.sample(self._clock.monotonic(), int(self.slot[pulse.THREAD]))
 
     def check(self) -> None:
         """One look, and what follows from it."""
-        found = self.watch.check(self._clock.monotonic())
+        now, beat = self._clock.monotonic(), self.slot[pulse.LAST_BEAT]
+        self.slot[pulse.LAST_CHECK] = now
+        if beat != self._seen:
+            self._seen = beat
+            self.slot[pulse.NATIVE_THREAD] = native_id(int(self.slot[pulse.THREAD]))
+            self._log_heartbeat()
+        if not self._runs() or self._evidence.being_debugged:
+            self._watch.begin_anew(now)
+        found = self._watch.check(now, beat)
         if isinstance(found, Hung):
-            data: dict[str, Any] = {
+            self.slot[pulse.REPORTED] = beat
+            data = {
                 "seconds_since_heartbeat": round(found.seconds, 3),
-                "timeout": self.watch.timeout,
+                "timeout": self._watch.timeout,
                 "monitor": self.name,
-                "stacks": all_stacks(),
+                **self._evidence.describe(now, found.seconds, int(self.slot[pulse.THREAD])),
+                **self._described(),
             }
             self._log_event("application_appears_hung", data, level="error")
         elif isinstance(found, Recovered):
             data = {"seconds_hung": round(found.seconds, 3), "monitor": self.name}
             self._log_event("application_recovered", data, level="info")
-        if self.watch.last_beat != self._reported:
-            self._reported = self.watch.last_beat
-            self._log_heartbeat()
+
+    def _described(self) -> dict[str, Any]:
+        try:
+            return self._describe()
+        except Exception as error:  # noqa: BLE001  # what is described is the program's, and moves
+            return {"not_described": repr(error)}
 
     def _run(self) -> None:
-        while not self._stopped.wait(self.watch.check_interval):
+        interval = self._watch.check_interval
+        while True:
+            if self._watch.nearly(self._clock.monotonic(), self.slot[pulse.LAST_BEAT]):
+                for _ in range(SAMPLES):
+                    if self._stopped.wait(interval / SAMPLES):
+                        return
+                    self.sample()
+            else:
+                self._evidence.clear()
+                if self._stopped.wait(interval):
+                    return
             self.check()

@@ -12,19 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Self
 
 from msgspec import Raw, Struct
 
-from datacat.client import hooks
+from datacat.client import hooks, pulse
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import (
     Tags,
     check_kind,
     check_mapping,
     check_name,
-    check_positive,
     check_value,
     label,
     tag_list,
@@ -32,12 +32,13 @@ from datacat.client.arguments import (
 from datacat.client.backlog import Backlog
 from datacat.client.buffer import Buffer
 from datacat.client.encode import ANY_FORM, encode_data, encode_quickly, encode_record, event_form, plain
-from datacat.client.heartbeat import HeartbeatMonitor
 from datacat.client.journal import VERSION as JOURNAL_VERSION
 from datacat.client.journal import About
 from datacat.client.journals import claim_leftovers, left_behind, open_journal
 from datacat.client.memory import MemoryStage
+from datacat.client.monitors import Monitors
 from datacat.client.options import Options
+from datacat.client.pulse import Pulse
 from datacat.client.shipper import Shipper
 from datacat.client.transport import HttpTransport, Transport
 from datacat.model import limits
@@ -78,7 +79,7 @@ class Session:
         self._start = start
         self._clock = clock or SystemClock()
         self._make_transport = make_transport or (lambda: HttpTransport(options.url))
-        self._monitors: dict[str, HeartbeatMonitor] = {}
+        self._monotonic = self._clock.monotonic
         self._begin(
             last_seq=left_behind(self.session_id, self._clock) if session_id and options.journal else 0
         )
@@ -89,6 +90,13 @@ class Session:
         self._ended = False
         self._silent = False
         self._opened = False
+        self._monitors = Monitors(
+            Pulse(shared=False),
+            self._clock,
+            self.log_event,
+            lambda: self._record("heartbeat", Heartbeat(time=self._clock.now())),
+        )
+        self._slots = self._monitors.slots
         self._fatal: BaseException | None = None
         options = self.options
         start = encode_quickly(self._start)
@@ -236,44 +244,46 @@ class Session:
         self, timeout: float = 60, check_interval: float = 5, *, name: str = "main"
     ) -> None:
         """Watch for ``heartbeat(name)``; more than ``timeout`` seconds without one is a hang."""
-        check_positive(timeout, "timeout")
-        check_positive(check_interval, "check_interval")
-        check_name(name)
-        self.stop_heartbeat_monitor(name)
-        monitor = HeartbeatMonitor(
-            name,
-            timeout=timeout,
-            check_interval=check_interval,
-            clock=self._clock,
-            log_event=self.log_event,
-            log_heartbeat=lambda: self._record("heartbeat", Heartbeat(time=self._clock.now())),
-        )
-        self._monitors[name] = monitor
-        monitor.start()
+        self._monitors.start(name, timeout, check_interval)
+
+    def start_asyncio_monitor(
+        self, timeout: float = 5, check_interval: float = 1, *, name: str = "asyncio"
+    ) -> None:
+        """Watch the running event loop: one that turns no more for ``timeout`` seconds is a hang.
+
+        The hang is told with the task that runs and those that wait. Call it in the loop.
+
+        Raises:
+            RuntimeError: no event loop is running.
+        """
+        from datacat.client.eventloop import EventLoop  # asyncio is heavy, and here it is loaded already
+
+        loop = EventLoop()
+        self._monitors.start(name, timeout, check_interval, loop.runs, loop.describe)
+        loop.beat_every(min(timeout / 4, check_interval), lambda: name in self._slots, self.heartbeat, name)
 
     def heartbeat(self, name: str = "main") -> None:
-        """The loop ``name`` is alive: one assignment, cheap enough for any loop."""
-        monitor = self._monitors.get(name)
-        if monitor is not None:
-            monitor.watch.last_beat = self._clock.monotonic()
+        """The loop ``name`` is alive: two stores into memory, cheap enough for any loop."""
+        slot = self._slots.get(name)
+        if slot is not None:
+            slot[pulse.LAST_BEAT] = self._monotonic()
+            slot[pulse.THREAD] = get_ident()
 
     def stop_heartbeat_monitor(self, name: str | None = None) -> None:
         """Stop one monitor, or all."""
-        for each in [name] if name else list(self._monitors):
-            if monitor := self._monitors.pop(each, None):
-                monitor.stop()
+        self._monitors.stop(name)
 
     @contextmanager
     def pause_heartbeat_monitor(self, name: str | None = None) -> Iterator[None]:
         """No hang is found while the block runs: a long step that was announced is none."""
-        monitors = [each for each in self._monitors.values() if name in (None, each.name)]
+        monitors = self._monitors.named(name)
         for monitor in monitors:
-            monitor.watch.pause()
+            monitor.pause()
         try:
             yield
         finally:
             for monitor in monitors:
-                monitor.watch.resume(self._clock.monotonic())
+                monitor.resume()
 
     # Its end
 
@@ -366,7 +376,6 @@ class Session:
         """Become a session of its own: the parent's records, locks and connection are the parent's."""
         parent, ended = self.session_id, self._ended
         meanwhile = self._buffer.abandon()
-        self._monitors = {}
         if ended or self.options.in_forked_child == "silent":
             self._silent = True
             return

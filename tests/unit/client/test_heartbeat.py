@@ -1,14 +1,16 @@
+import asyncio
 import threading
 import time
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from datacat.client.heartbeat import HeartbeatMonitor, HeartbeatWatch, Hung, Recovered
+from datacat.client import pulse
+from datacat.client.evidence import kind_of
+from datacat.client.heartbeat import HeartbeatMonitor
+from datacat.client.pulse import Pulse
 from datacat.testing import FakeClock, capturing_session
-
-
-def walk(watch, clock, checks):
-    return [found for _ in range(checks) if (clock.advance(5), found := watch.check(clock.monotonic()))[1]]
 
 
 @pytest.fixture
@@ -16,84 +18,128 @@ def clock():
     return FakeClock()
 
 
-@pytest.fixture
-def watch(clock):
-    return HeartbeatWatch(clock.monotonic(), timeout=60, check_interval=5)
+class Watched:
+    """A monitor that is asked by hand, and what it told."""
+
+    def __init__(self, clock, **more):
+        self.clock = clock
+        self.told: list[tuple[str, str, dict[str, Any]]] = []
+        self.beats = 0
+        self.monitor = HeartbeatMonitor(
+            "main",
+            Pulse(shared=False).slot("main", clock.monotonic(), timeout=10, check_interval=5),
+            clock=clock,
+            log_event=lambda name, data, level: self.told.append((name, level, data)),
+            log_heartbeat=self._beaten,
+            **more,
+        )
+
+    def _beaten(self):
+        self.beats += 1
+
+    def beat(self):
+        self.monitor.slot[pulse.LAST_BEAT] = self.clock.monotonic()
+
+    def watch(self, thread):
+        self.monitor.slot[pulse.THREAD] = thread.ident
+
+    def checks(self, number):
+        for _ in range(number):
+            self.clock.advance(5)
+            self.monitor.check()
 
 
-def test_the_clock_starts_with_the_monitor_and_a_hang_is_told_once(watch, clock):
-    assert walk(watch, clock, 12) == []
-    assert walk(watch, clock, 50) == [Hung(65.0)]
-
-
-def test_the_next_heartbeat_is_the_recovery(watch, clock):
-    walk(watch, clock, 20)
-    watch.last_beat = clock.monotonic()
-    assert walk(watch, clock, 1) == [Recovered(100.0)]
-    assert walk(watch, clock, 12) == [Hung(65.0)]
-
-
-def test_beats_in_time_are_no_hang(watch, clock):
-    for _ in range(50):
-        watch.last_beat = clock.monotonic()
-        assert walk(watch, clock, 1) == []
-
-
-def test_a_machine_that_slept_did_not_hang(watch, clock):
-    walk(watch, clock, 2)
-    clock.advance(3600)
-    assert watch.check(clock.monotonic()) is None
-    assert walk(watch, clock, 9) == []
-    assert len(walk(watch, clock, 5)) == 1
-
-
-def test_a_pause_is_no_hang_and_the_clock_starts_anew_after_it(watch, clock):
-    watch.pause()
-    assert walk(watch, clock, 100) == []
-    watch.resume(clock.monotonic())
-    assert walk(watch, clock, 12) == []
-    assert len(walk(watch, clock, 1)) == 1
-
-
-def test_a_hang_is_recorded_with_the_stack_of_every_thread(clock):
-    told = []
-    beats = []
-    monitor = HeartbeatMonitor(
-        "main",
-        timeout=10,
-        check_interval=5,
-        clock=clock,
-        log_event=lambda *args, **more: told.append((*args, more)),
-        log_heartbeat=lambda: beats.append(clock.monotonic()),
-    )
-    stuck, release = threading.Event(), threading.Event()
-
-    def stuck_here():
-        stuck.set()
-        release.wait()
-
-    thread = threading.Thread(target=stuck_here, name="stuck")
+@contextmanager
+def running(target, name="stuck"):
+    """A thread in ``target(started, stop)``."""
+    started, stop = threading.Event(), threading.Event()
+    thread = threading.Thread(target=target, args=(started, stop), name=name)
     thread.start()
-    stuck.wait()
-    for _ in range(3):
-        clock.advance(5)
-        monitor.check()
-    release.set()
+    started.wait()
+    yield thread
+    stop.set()
     thread.join()
-    ((name, data, more),) = told
-    assert (name, more) == ("application_appears_hung", {"level": "error"})
+
+
+def stuck_here(started, stop):
+    started.set()
+    stop.wait()
+
+
+def turning_here(started, stop):
+    started.set()
+    while not stop.is_set():
+        pass
+
+
+def test_a_hang_is_recorded_with_the_stack_of_every_thread_the_silent_one_first(clock):
+    watched = Watched(clock)
+    with running(stuck_here) as thread:
+        watched.watch(thread)
+        watched.checks(3)
+    ((name, level, data),) = watched.told
+    assert (name, level) == ("application_appears_hung", "error")
     assert (data["seconds_since_heartbeat"], data["timeout"], data["monitor"]) == (15, 10, "main")
-    functions = {
-        stack["thread"]: [frame["function"] for frame in stack["frames"]] for stack in data["stacks"]
-    }
-    assert any("stuck_here" in function for function in functions["stuck"])
-    assert "MainThread" in functions
-    assert not beats
-    monitor.watch.last_beat = clock.monotonic()
-    clock.advance(5)
-    monitor.check()
-    assert told[-1][0] == "application_recovered"
-    assert len(beats) == 1
+    assert data["thread"] == "stuck"
+    assert [stack["thread"] for stack in data["stacks"]][:2] == ["stuck", "MainThread"]
+    assert "stuck_here" in [frame["function"] for frame in data["stacks"][0]["frames"]]
+    assert not watched.beats
+    watched.beat()
+    watched.checks(1)
+    assert watched.told[-1][0] == "application_recovered"
+    assert watched.beats > 0
+
+
+@pytest.mark.parametrize(("where", "kind"), [(stuck_here, "blocked"), (turning_here, "spinning")])
+def test_a_thread_that_waits_is_told_from_one_that_works(clock, where, kind):
+    watched = Watched(clock)
+    with running(where) as thread:
+        watched.watch(thread)
+        watched.checks(2)
+        for _ in range(4):
+            watched.monitor.sample()
+            time.sleep(0.02)  # the processor's own time passes
+            clock.advance(0.02)
+        watched.checks(1)
+    ((_, _, data),) = watched.told
+    used = data["cpu_seconds"] / 0.08
+    assert (used > 0.05) == (kind == "spinning")
+    assert len(data["samples"]) == 5
+    assert all(where.__name__ in str(sample["frames"]) for sample in data["samples"])
+    assert kind_of(data["cpu_seconds"], 0.08) == kind
+
+
+def test_what_is_watched_and_does_not_run_does_not_hang(clock):
+    watched = Watched(clock, runs=lambda: False)
+    watched.checks(100)
+    assert not watched.told
+
+
+def test_who_stands_in_a_debugger_does_not_hang(clock):
+    watched = Watched(clock)
+    source = compile(
+        "def prompt(started, stop):\n    started.set()\n    stop.wait()\n", "/usr/lib/pdb.py", "exec"
+    )
+    names: dict[str, object] = {}
+    exec(source, names)
+    with running(names["prompt"]) as thread:
+        watched.watch(thread)
+        for _ in range(100):
+            watched.monitor.sample()
+            watched.checks(1)
+    assert not watched.told
+
+
+def test_a_pause_is_seen_from_outside_too(clock):
+    watched = Watched(clock)
+    watched.monitor.pause()
+    assert watched.monitor.slot[pulse.STATE] == pulse.PAUSED
+    watched.checks(100)
+    watched.monitor.resume()
+    assert watched.monitor.slot[pulse.STATE] == pulse.WATCHED
+    watched.monitor.stop()
+    assert watched.monitor.slot[pulse.STATE] == pulse.FREE
+    assert not watched.told
 
 
 def test_several_monitors_are_watched_by_name():
@@ -113,4 +159,43 @@ def test_stopping_and_an_unknown_name_are_harmless():
         session.stop_heartbeat_monitor()
         session.start_heartbeat_monitor(60)
         session.end()
-        assert not session._monitors
+        assert not session._slots
+
+
+def test_an_event_loop_that_stands_is_a_hang_told_with_its_tasks():
+    with capturing_session() as (session, sent):
+
+        async def waiting():
+            await asyncio.sleep(60)
+
+        async def main():
+            session.start_asyncio_monitor(0.2, 0.05)
+            others = asyncio.create_task(waiting(), name="other")
+            await asyncio.sleep(0.5)
+            assert not sent.of("event")
+            time.sleep(0.6)  # noqa: ASYNC251  # standing is the point
+            others.cancel()
+            await asyncio.sleep(0.2)
+
+        asyncio.run(main())
+        session.flush()
+        hung, recovered = [each for each in sent.of("event") if each["name"].startswith("application")]
+    assert hung["data"]["monitor"] == "asyncio"
+    assert hung["data"]["kind"] == "blocked"
+    assert "main" in hung["data"]["stacks"][0]["frames"][-1]["function"]
+    (pending,) = hung["data"]["asyncio"]["pending"]
+    assert pending["task"] == "other"
+    assert pending["function"].endswith("waiting")
+    assert recovered["name"] == "application_recovered"
+
+
+def test_an_event_loop_that_has_ended_does_not_hang():
+    with capturing_session() as (session, sent):
+
+        async def main():
+            session.start_asyncio_monitor(0.05, 0.01)
+
+        asyncio.run(main())
+        time.sleep(0.2)
+        session.flush()
+        assert not sent.of("event")

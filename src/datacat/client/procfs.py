@@ -1,0 +1,59 @@
+"""What the system says of a process, where it has ``/proc``. Of the standard library alone.
+
+Nothing here raises: where the system does not say, the answer is None, or empty.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+STOPPED = frozenset("Tt")
+"""States of a process that was stopped, by a signal or by who traces it."""
+
+
+def cpu_seconds(native_thread: int, process: "int | str" = "self") -> float | None:
+    """What a thread has used of the processor."""
+    try:
+        return int(Path(f"/proc/{process}/task/{native_thread}/schedstat").read_bytes().split()[0]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def status(process: "int | str" = "self") -> Mapping[str, str]:
+    """The fields of ``/proc/<process>/status``."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def traced(process: "int | str" = "self") -> bool:
+    """Whether a debugger holds the process."""
+    return status(process).get("TracerPid", "0") != "0"
+
+
+def state(process: int) -> str:
+    """The letter that stands for what the process does: see ``man 5 proc``, ``/proc/pid/stat``."""
+    fields = _stat(process)
+    return fields[0] if fields else ""
+
+
+def start_time(process: int) -> int:
+    """When it began, in the system's ticks since its own start: no two processes of one number share it."""
+    fields = _stat(process)
+    return int(fields[19]) if len(fields) > 19 else 0
+
+
+def wait_status(process: int) -> int | None:
+    """How a process that is not yet waited for ended, as ``os.waitpid`` would say it."""
+    fields = _stat(process)
+    return int(fields[49]) if len(fields) > 49 and fields[0] == "Z" else None
+
+
+def _stat(process: int) -> list[str]:
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(errors="replace")
+    except OSError:
+        return []
+    # The second field is the program's name in brackets, whatever is in it.
+    return text.rpartition(")")[2].split()
