@@ -15,16 +15,22 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
 
+from datacat.client import exitcode
+
 
 class Listener(Protocol):
     """What a session does when told."""
 
     def on_uncaught(self, error: BaseException, thread: str, *, fatal: bool) -> None:
-        """An exception reached the top of a thread."""
+        """An exception reached the top of a thread; KeyboardInterrupt only that of the main thread."""
         ...
 
-    def on_exit(self) -> None:
-        """The interpreter is about to end."""
+    def on_exit(self, code: int | None) -> None:
+        """The interpreter is about to end; with which exit code, where it is known."""
+        ...
+
+    def on_leaving_at_once(self, code: int) -> None:
+        """The process is about to end without more ado, by ``os._exit``."""
         ...
 
     def on_fork(self) -> None:
@@ -55,6 +61,7 @@ def listen(listener: Listener) -> None:
     sys.excepthook = _excepthook(sys.excepthook)
     threading.excepthook = _threading_excepthook(threading.excepthook)
     atexit.register(_at_exit)
+    exitcode.listen(lambda code: _tell(lambda listener: listener.on_leaving_at_once(code)))
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
@@ -79,7 +86,7 @@ def _tell(act: Callable[[Listener], None]) -> None:
 
 def _excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not issubclass(kind, KeyboardInterrupt | SystemExit):
+        if not issubclass(kind, SystemExit):
             _tell(lambda listener: listener.on_uncaught(error, "MainThread", fatal=True))
         before(kind, error, trace)
 
@@ -98,7 +105,7 @@ def _threading_excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _at_exit() -> None:
-    _tell(lambda listener: listener.on_exit())
+    _tell(lambda listener: listener.on_exit(exitcode.left_with()))
 
 
 def _before_fork() -> None:

@@ -7,6 +7,7 @@ no lock, no disk and no server, and raises only for what the programmer wrote wr
 import math
 import os
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any, Self
 
 from msgspec import Raw, Struct
 
-from datacat.client import hooks, pulse
+from datacat.client import exitcode, hooks, pulse
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import (
     Tags,
@@ -41,10 +42,10 @@ from datacat.client.options import Options
 from datacat.client.pulse import Pulse
 from datacat.client.shipper import Shipper
 from datacat.client.transport import HttpTransport, Transport
-from datacat.model import limits
+from datacat.model import causes, limits
 from datacat.model.clock import Clock, SystemClock
 from datacat.model.ids import new_session_id
-from datacat.model.records import Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
+from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
 from datacat.model.state import depth, parse_pointer
 
 
@@ -320,13 +321,44 @@ class Session:
         """
         self._finish("end", End(time=self._clock.now()))
 
-    def _finish(self, kind: str, record: Base) -> None:
+    def _exit(
+        self,
+        cause: str,
+        message: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        *,
+        waiting: bool = True,
+    ) -> None:
+        """As :meth:`end`, with how it came to it."""
+        raw = Raw(encode_data(data)) if data else EMPTY
+        record = Exit(time=self._clock.now(), cause=cause, message=message, data=raw)
+        self._finish("exit", record, waiting=waiting)
+
+    def _exit_by(self, error: BaseException) -> None:
+        """The exit that an exception is which leaves the program, or the session's own block."""
+        if isinstance(error, KeyboardInterrupt):
+            self._exit(causes.INTERRUPTED, "interrupted from the keyboard")
+        elif isinstance(error, SystemExit):
+            self._exit_with(exitcode.number_of(error.code))
+        else:
+            data = {**hooks.describe(error), "thread": threading.current_thread().name}
+            self._exit(causes.EXCEPTION, str(error)[: limits.MAX_MESSAGE_LENGTH], data)
+
+    def _exit_with(self, code: int, *, waiting: bool = True) -> None:
+        if code:
+            message = f"left with exit code {code}"
+            self._exit(causes.EXIT_CODE, message, {"exit_code": code}, waiting=waiting)
+        else:
+            self._exit(causes.CLEAN, waiting=waiting)
+
+    def _finish(self, kind: str, record: Base, *, waiting: bool = True) -> None:
         if self._ended:
             return
         self._ended = True
         self.stop_heartbeat_monitor()
         self._record(kind, record)
-        self._deliver()
+        if waiting:
+            self._deliver()
 
     def _deliver(self) -> None:
         if self._opened:
@@ -338,9 +370,12 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None or isinstance(error, GeneratorExit):
+            self.end()
+            return
         if isinstance(error, Exception):
             self.log_exception(error)
-        self.end()
+        self._exit_by(error)
 
     # What the process tells us; see hooks.py
 
@@ -348,21 +383,28 @@ class Session:
         """Record an exception that nobody caught."""
         if self._ended or not self.options.capture_exceptions:
             return
-        data = {**hooks.describe(error), "thread": thread}
-        self.log_event("uncaught_exception", data, level="fatal" if fatal else "error", message=str(error))
         if fatal:
             self._fatal = error
+        if isinstance(error, Exception):
+            data = {**hooks.describe(error), "thread": thread}
+            level: Level = "fatal" if fatal else "error"
+            self.log_event("uncaught_exception", data, level=level, message=str(error))
 
-    def on_exit(self) -> None:
+    def on_exit(self, code: int | None) -> None:
         """End with the program, unless it was told not to."""
-        if self._fatal is not None:
-            data = Raw(encode_data(hooks.describe(self._fatal)))
-            message = str(self._fatal)[: limits.MAX_MESSAGE_LENGTH]
-            self._finish("exit", Exit(time=self._clock.now(), cause="exception", message=message, data=data))
-        elif self.options.end_at_exit and not self._ended:
-            self.end()
+        if self._ended:
+            self._deliver()
+        elif self._fatal is not None:
+            self._exit_by(self._fatal)
+        elif code or self.options.end_at_exit:
+            self._exit_with(code or 0)
         else:
             self._deliver()
+
+    def on_leaving_at_once(self, code: int) -> None:
+        """Write down that the program ends; nobody waits for it to be sent."""
+        if self._opened and not self._silent and (code or self.options.end_at_exit):
+            self._exit_with(code, waiting=False)
 
     def on_fork(self) -> None:
         """Be in the middle of nothing."""

@@ -1,0 +1,71 @@
+"""The exit code that the interpreter is about to leave with, as far as it can be known inside.
+
+At exit nobody says it. But when a ``SystemExit`` has come all the way up, the interpreter asks it for
+its ``code``, and then there is no Python left below: that is how an exit is told from one that
+somebody caught. ``sys.exit`` raises one that notices; of a plain ``raise SystemExit(3)`` the code is
+seen from outside alone.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+_code: int | None = None
+
+
+class Leaving(SystemExit):
+    """What ``sys.exit`` raises."""
+
+    @property
+    def code(self) -> Any:  # type: ignore[override]  # the interpreter reads it as an attribute
+        """The exit code, or what is to be printed instead."""
+        given = self.args[0] if len(self.args) == 1 else self.args or None
+        try:
+            sys._getframe(1)  # noqa: SLF001  # the only way to ask who is below
+        except ValueError:
+            _note(given)
+        return given
+
+
+def number_of(given: object) -> int:
+    """The exit code that the system will see.
+
+    >>> number_of(None), number_of(3), number_of("message"), number_of(256)
+    (0, 3, 1, 0)
+    """
+    if given is None:
+        return 0
+    return given & 0xFF if isinstance(given, int) else 1
+
+
+def left_with() -> int | None:
+    """The exit code; None where it is not known."""
+    return _code
+
+
+def listen(leaving_at_once: Callable[[int], None]) -> None:
+    """Notice exit codes from now on, once a process.
+
+    Args:
+        leaving_at_once: told the code when the program calls ``os._exit``, which runs nothing else.
+    """
+    if sys.exit.__module__ == "sys":
+        sys.exit = _exit
+    leave = os._exit
+
+    def _leave_at_once(status: int) -> NoReturn:
+        leaving_at_once(number_of(status))
+        leave(status)
+
+    os._exit = _leave_at_once
+
+
+def _exit(status: Any = None, /) -> NoReturn:
+    """Exit the interpreter by raising SystemExit(status)."""
+    raise Leaving(status)
+
+
+def _note(given: object) -> None:
+    global _code  # the process has one
+    _code = number_of(given)

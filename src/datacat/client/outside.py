@@ -1,0 +1,123 @@
+"""What a process beside the program makes of what it sees. Pure, and of the standard library alone.
+
+It speaks where the monitor inside the program cannot: while that one looks regularly, a hang is its
+to tell, for it knows more. It does not look when the interpreter's lock is held by a call that never
+gives it up, or when the process was stopped; the two are told apart by what the system says of the
+process.
+"""
+
+from typing import Final, NamedTuple
+
+from datacat.client import pulse
+from datacat.client.procfs import STOPPED
+from datacat.client.silence import HeartbeatWatch, Hung, Recovered
+
+_PATIENCE: Final = 0.5
+"""Seconds that the monitor inside may be late, at least, before it counts as unable to look."""
+
+
+class Stopped(NamedTuple):
+    """The process stands still: a signal stopped it, or who debugs it."""
+
+    traced: bool
+
+
+class Continued(NamedTuple):
+    """It goes on, ``seconds`` later."""
+
+    seconds: float
+
+
+class Silent(NamedTuple):
+    """A hang that the program itself cannot tell."""
+
+    monitor: str
+    timeout: float
+    seconds: float
+    native_thread: int
+
+
+class Back(NamedTuple):
+    """The end of a hang that was told from here."""
+
+    monitor: str
+    seconds: float
+
+
+Finding = Stopped | Continued | Silent | Back
+
+
+class Outside:
+    """Watches one program.
+
+    Args:
+        now: the monotonic time, in seconds.
+        interval: seconds between two looks.
+    """
+
+    def __init__(self, now: float, interval: float) -> None:
+        self._interval = interval
+        self._watches: dict[str, HeartbeatWatch] = {}
+        self._stopped_at: float | None = None
+        self._runs_since = now
+        self._last_look = now
+
+    def look(
+        self, now: float, state: str, traced: bool, slots: dict[str, tuple[float, ...]]
+    ) -> list[Finding]:
+        """What there is to say.
+
+        Args:
+            now: the monotonic time.
+            state: the process's state, see :func:`datacat.client.procfs.state`.
+            traced: whether a debugger holds it.
+            slots: its pulse, see :meth:`datacat.client.pulse.PulseReader.slots`.
+        """
+        found: list[Finding] = []
+        if now - self._last_look > self._interval + 1:  # nobody ran: the machine slept, or is loaded
+            self._runs_since = now
+        self._last_look = now
+        held = traced or state in STOPPED
+        if held and self._stopped_at is None:
+            self._stopped_at = now
+            found.append(Stopped(traced))
+        elif not held and self._stopped_at is not None:
+            found.append(Continued(now - self._stopped_at))
+            self._stopped_at = None
+        if held or found:
+            self._runs_since = now
+        for gone in set(self._watches) - set(slots):
+            del self._watches[gone]
+        for name, slot in slots.items():
+            found += self._listen(now, name, slot)
+        return found
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the process stands still."""
+        return self._stopped_at is not None
+
+    def unable(self, now: float, slots: dict[str, tuple[float, ...]]) -> bool:
+        """Whether the program cannot speak for itself now."""
+        return self.stopped or any(self._blind(now, slot) for slot in slots.values())
+
+    def _blind(self, now: float, slot: tuple[float, ...]) -> bool:
+        """Whether the monitor inside should have looked, and has not."""
+        interval, timeout = slot[pulse.CHECK_INTERVAL], slot[pulse.TIMEOUT]
+        patience = min(interval + max(_PATIENCE, interval / 2), max(timeout, interval))
+        return now - max(slot[pulse.LAST_CHECK], self._runs_since) > patience
+
+    def _listen(self, now: float, name: str, slot: tuple[float, ...]) -> list[Finding]:
+        watch = self._watches.get(name)
+        beat = slot[pulse.LAST_BEAT]
+        if watch is None or watch.timeout != slot[pulse.TIMEOUT]:
+            watch = self._watches[name] = HeartbeatWatch(now, slot[pulse.TIMEOUT], self._interval)
+        if slot[pulse.STATE] == pulse.PAUSED or self._runs_since == now:
+            watch.begin_anew(now)
+        telling = self._blind(now, slot) and slot[pulse.REPORTED] != beat
+        match watch.check(now, beat, telling=telling):
+            case Hung(seconds):
+                return [Silent(name, watch.timeout, seconds, int(slot[pulse.NATIVE_THREAD]))]
+            case Recovered(seconds):
+                return [Back(name, seconds)]
+        return []

@@ -1,0 +1,50 @@
+import subprocess
+import sys
+
+import pytest
+
+from datacat.client.exitcode import Leaving
+
+PROGRAM = """
+import atexit, os, sys
+from datacat.client import exitcode
+exitcode.listen(lambda code: print("at once", code, flush=True))
+atexit.register(lambda: print(exitcode.left_with(), flush=True))
+"""
+
+
+def said(code):
+    done = subprocess.run([sys.executable, "-c", PROGRAM + code], capture_output=True, text=True, check=False)
+    return done.stdout.strip(), done.returncode
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("sys.exit(3)", ("3", 3)),
+        ("sys.exit()", ("0", 0)),
+        ("sys.exit('a message')", ("1", 1)),
+        ("sys.exit(-1)", ("255", 255)),
+        ("", ("None", 0)),
+    ],
+)
+def test_the_code_that_sys_exit_was_given_is_known_at_exit(code, expected):
+    assert said(code) == expected
+
+
+def test_an_exit_that_somebody_caught_is_none():
+    assert said("try: sys.exit(3)\nexcept SystemExit as error: assert error.code == 3") == ("None", 0)
+
+
+def test_a_code_that_was_only_looked_at_is_not_left_with():
+    assert said("try: sys.exit(3)\nexcept SystemExit as error: (error.code, error.args, str(error))") == ("None", 0)
+
+
+def test_leaving_at_once_is_told_and_done():
+    assert said("os._exit(5)") == ("at once 5", 5)
+
+
+def test_what_sys_exit_raises_is_a_system_exit_like_any():
+    with pytest.raises(SystemExit) as caught:
+        raise Leaving(3)
+    assert (caught.value.code, caught.value.args, str(caught.value)) == (3, (3,), "3")
