@@ -13,6 +13,7 @@ What must hold:
 
 import threading
 from collections import Counter, deque
+from pathlib import Path
 from threading import get_ident
 from time import sleep
 from typing import Final
@@ -158,6 +159,11 @@ class Buffer:
     def dropped(self) -> dict[str, int]:
         """How many records were given up for want of room, by kind."""
         return dict(self._memory.dropped + (self._journal.reader.dropped if self._journal else Counter()))
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the journal is; None without one."""
+        return self._journal.writer.folder if self._journal else None
 
     @property
     def safe(self) -> bool:

@@ -16,7 +16,9 @@ The layout, version 1 (all numbers little-endian)::
     <root>/                      mode 0700
       <session id>/
         lock                     held by the program while it lives, then by whoever ships what it left
-        session.json             {"journal": 1, "session_id": …, "url": …, "start": {…}}
+        session.json             {"journal": 1, "session_id": …, "url": …, "start": {…},
+                                  "process_start": …, "says_goodbye": …}
+        crash.txt                what the interpreter wrote when it fell over
         00000001.log  …          segments, numbered in the order of writing
       <session id>.new/          one that is being made
 
@@ -81,12 +83,18 @@ _RETRY_AFTER: Final = 5.0
 
 
 class About(msgspec.Struct):
-    """What is written in ``session.json``: how to deliver what a dead program left behind."""
+    """What is written in ``session.json``: how to deliver what a dead program left behind.
+
+    ``process_start`` tells the process from a later one of its number, in the system's ticks (0: not
+    known); ``says_goodbye`` whether its end is to be expected in the journal.
+    """
 
     journal: int
     session_id: str
     url: str
     start: msgspec.Raw = msgspec.Raw(b"{}")
+    process_start: int = 0
+    says_goodbye: bool = False
 
 
 def segment_name(number: int) -> str:

@@ -31,11 +31,19 @@ from datacat.client.journal import (
 from datacat.model.clock import Clock
 from datacat.model.records import Loss
 
+_ENDS: Final = frozenset({"end", "exit"})
 _BLOCK: Final = 256 * 1024
 _losses: Final = msgspec.json.Decoder(Loss)
 
 _WORTH_IT: Final = 4
 """A sweep that frees less than this part of a segment is left: records that stand alone each leave a loss."""
+
+
+class _Time(Struct):
+    time: int
+
+
+_times: Final = msgspec.json.Decoder(_Time)
 
 
 class ForeignJournal(Exception):  # named for what happened, as all our errors
@@ -72,6 +80,8 @@ class JournalReader:
         self._given: deque[_Place] = deque()
         self.dropped: Counter[str] = Counter()
         self.last_seq = 0
+        self.last_time = 0
+        self.ended = False
 
     def read(self, after: int, max_bytes: int, max_records: int) -> list[Entry]:
         """The oldest records numbered above ``after``.
@@ -109,11 +119,19 @@ class JournalReader:
         self._at = _Place(0, 0, 0)
 
     def survey(self) -> int:
-        """Set :attr:`last_seq` to the number of the newest record; that of the oldest, 0 when there is none."""
+        """The number of the oldest record, 0 when there is none.
+
+        Sets :attr:`last_seq` and :attr:`last_time` to those of the newest, and :attr:`ended` to
+        whether there is an end.
+        """
         first = 0
+        newest = b""
         for entry, _ in self._entries(_Place(0, 0, 0)):
             first = first or entry.first
-            self.last_seq = max(self.last_seq, entry.seq)
+            self.last_seq, newest = entry.seq, entry.line
+            self.ended = self.ended or entry.kind in _ENDS
+        if newest:
+            self.last_time = _times.decode(newest).time
         return first
 
     def size(self) -> int:

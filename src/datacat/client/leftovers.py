@@ -7,6 +7,7 @@ from typing import Final
 
 from datacat.client.backlog import Backlog
 from datacat.client.delivery import Delivery, Step
+from datacat.client.epilogue import WithLastWords, last_words
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import Leftover, leftover_folders, open_leftover, remove_abandoned, set_aside
 from datacat.client.transport import Transport
@@ -20,8 +21,9 @@ LOOK_EVERY: Final = 60.0
 
 def delivery_of(leftover: Leftover, clock: Clock, transport: Transport) -> Delivery:
     """How a leftover gets to its server: the server is thought to have what was removed already."""
+    last = last_words(leftover)
     backlog = Backlog(
-        leftover.reader,
+        leftover.reader if last is None else WithLastWords(leftover.reader, last),
         clock,
         after=leftover.first - 1,
         start=bytes(leftover.about.start)[1:],

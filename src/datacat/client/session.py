@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from msgspec import Raw, Struct
 
-from datacat.client import exitcode, hooks, pulse
+from datacat.client import crashdump, exitcode, hooks, procfs, pulse
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import (
     Tags,
@@ -103,7 +103,14 @@ class Session:
         start = encode_quickly(self._start)
         journal = (
             open_journal(
-                About(JOURNAL_VERSION, self.session_id, options.url, Raw(start)),
+                About(
+                    JOURNAL_VERSION,
+                    self.session_id,
+                    options.url,
+                    Raw(start),
+                    process_start=procfs.start_time(os.getpid()),
+                    says_goodbye=options.end_at_exit,
+                ),
                 options.max_journal_bytes,
                 options.drop_first,
                 self._clock,
@@ -129,6 +136,8 @@ class Session:
         time = self._start.time
         if self._buffer.open("start", ANY_FORM, time, encode_record(copy(self._start))):
             self._shipper.start()
+            if self.options.capture_exceptions and self._buffer.folder is not None:
+                crashdump.listen(self._buffer.folder)
         self._opened = True
 
     def _record(self, kind: str, record: Base) -> None:
@@ -418,6 +427,7 @@ class Session:
         """Become a session of its own: the parent's records, locks and connection are the parent's."""
         parent, ended = self.session_id, self._ended
         meanwhile = self._buffer.abandon()
+        crashdump.stop()
         if ended or self.options.in_forked_child == "silent":
             self._silent = True
             return

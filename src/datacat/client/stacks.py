@@ -7,9 +7,10 @@ from types import FrameType
 from typing import Any, Final
 
 MAX_FRAMES: Final = 50
-"""Of the thread that is asked for first; of the others the innermost half."""
+"""Of the thread that is asked for first."""
 
-MAX_THREADS: Final = 60
+_MAX_FRAMES_OF_OTHERS: Final = 20
+MAX_THREADS: Final = 40
 """A record has a limit; so many threads stay below it, whatever they are called."""
 
 
@@ -36,7 +37,7 @@ def all_stacks(first: int | None = None) -> list[dict[str, Any]]:
                     "thread": name[:200],
                     "ident": ident,
                     "daemon": bool(thread and thread.daemon),
-                    "frames": frames_of(frames[ident], MAX_FRAMES if not stacks else MAX_FRAMES // 2),
+                    "frames": frames_of(frames[ident], MAX_FRAMES if not stacks else _MAX_FRAMES_OF_OTHERS),
                 }
             )
     return stacks
@@ -49,7 +50,7 @@ def frames_of(frame: FrameType | None, most: int = MAX_FRAMES) -> list[dict[str,
         code = frame.f_code
         innermost.append(
             {
-                "file": code.co_filename[-300:],
+                "file": code.co_filename[-200:],
                 "line": frame.f_lineno,
                 "function": code.co_qualname[-200:],
                 "code": linecache.getline(code.co_filename, frame.f_lineno or 0).strip()[:120],

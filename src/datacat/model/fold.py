@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from datacat.model import limits
+from datacat.model.causes import GOODBYES
 from datacat.model.errors import InvalidInput, SequenceGap, UnknownSession
 from datacat.model.lifecycle import FINAL, HANG_EVENTS, RECOVERY_EVENTS, Status, Trigger, next_status
 from datacat.model.records import (
@@ -173,7 +174,7 @@ class _Folding:
             case End():
                 self._finish(Trigger.GOODBYE, record.time, "clean")
             case Exit():
-                trigger = Trigger.GOODBYE if record.cause == "clean" else Trigger.CRASH
+                trigger = Trigger.GOODBYE if record.cause in GOODBYES else Trigger.CRASH
                 self._finish(trigger, record.time, record.cause)
             case Rejected():
                 self._reject(record)

@@ -37,7 +37,10 @@ def test_an_exit_that_somebody_caught_is_none():
 
 
 def test_a_code_that_was_only_looked_at_is_not_left_with():
-    assert said("try: sys.exit(3)\nexcept SystemExit as error: (error.code, error.args, str(error))") == ("None", 0)
+    assert said("try: sys.exit(3)\nexcept SystemExit as error: (error.code, error.args, str(error))") == (
+        "None",
+        0,
+    )
 
 
 def test_leaving_at_once_is_told_and_done():

@@ -1,0 +1,76 @@
+"""What is said of a program whose journal ends without an end.
+
+Whoever holds the lock of its journal knows that the program is gone, or has become another one by
+exec; and knows no more, but for what the interpreter wrote when it fell over.
+"""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from datacat.client import crashdump, procfs
+from datacat.client.backlog import Entry, Source
+from datacat.client.encode import encode_data, encode_quickly
+from datacat.client.journal_root import Leftover
+from datacat.model import causes
+from datacat.model.records import Exit
+
+
+class _Pid(Struct):
+    pid: int = 0
+
+
+def last_words(leftover: Leftover) -> Exit | None:
+    """The exit that is missing; None when there is one, or none is to be expected.
+
+    Its time is that of the last record: the program went no earlier.
+    """
+    about = leftover.about
+    if leftover.reader.ended or not about.says_goodbye:
+        return None
+    time = leftover.reader.last_time
+    pid = msgspec.json.decode(about.start, type=_Pid).pid
+    if about.process_start and procfs.start_time(pid) == about.process_start:
+        return Exit(time=time, cause=causes.REPLACED, message="the process runs another program now")
+    if dump := crashdump.read(leftover.folder):
+        described = crashdump.describe(dump)
+        return Exit(
+            time=time,
+            cause=causes.INTERPRETER_CRASH,
+            message=described["message"],
+            data=Raw(encode_data(described)),
+        )
+    message = "it went without a word; its journal was found by another program"
+    return Exit(time=time, cause=causes.UNKNOWN, message=message)
+
+
+class WithLastWords:
+    """A journal, and one record more.
+
+    Args:
+        source: the journal of a program that is gone; nobody else adds to it.
+        last: what is added.
+    """
+
+    def __init__(self, source: Source, last: Exit) -> None:
+        self._source = source
+        seq = source.last_seq + 1
+        last.seq = seq
+        self._entry = Entry(seq, seq, "exit", encode_quickly(last) + b"\n")
+
+    def read(self, after: int, max_bytes: int, max_records: int) -> list[Entry]:
+        """The journal's records; when there are no more, what was added."""
+        found = self._source.read(after, max_bytes, max_records)
+        return found or ([self._entry] if after < self._entry.seq else [])
+
+    def release(self, last_seq: int) -> None:
+        """As the journal."""
+        self._source.release(last_seq)
+
+    def rewind(self) -> None:
+        """As the journal."""
+        self._source.rewind()
+
+    @property
+    def last_seq(self) -> int:
+        """The number of what was added."""
+        return self._entry.seq
