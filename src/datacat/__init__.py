@@ -8,7 +8,8 @@
 
 from datacat.client.api import DatacatClient
 from datacat.client.create import create_session
-from datacat.client.session import Session, Stats
+from datacat.client.recorder import Stats
+from datacat.client.session import Session
 from datacat.model.errors import DatacatError, InvalidInput, RequestFailed
 from datacat.version import __version__ as __version__
 

@@ -9,7 +9,8 @@ from datacat.client.arguments import Tags, label, tag_list
 from datacat.client.monitors import Monitors
 from datacat.client.options import DEFAULT_URL, Options, check_options
 from datacat.client.pulse import Pulse
-from datacat.client.session import Session, Stats
+from datacat.client.recorder import Stats
+from datacat.client.session import Session
 from datacat.client.transport import Transport
 from datacat.model.clock import Clock, SystemClock
 from datacat.model.errors import InvalidInput
@@ -72,7 +73,8 @@ def create_session(
         session_id: a UUID, to go on with a session; by default a new one.
         clock: whose time is written; for tests.
         transport: makes what the records are sent by; for tests, see :mod:`datacat.testing`.
-        **options: ``capture_exceptions`` (True), ``end_at_exit`` (True), ``exit_timeout`` (3.0
+        **options: ``contact_timeout`` (60 seconds: who is silent for longer is lost; None promises
+            nothing, nor does a session that is not to end with its program), ``capture_exceptions`` (True), ``end_at_exit`` (True), ``exit_timeout`` (3.0
             seconds), ``in_forked_child`` (``new_session``, or ``silent``), ``journal`` (True; False
             keeps what waits in memory alone), ``max_journal_bytes`` (256 MiB for all journals of this
             user on the machine), ``max_buffer_bytes`` (32 MiB of memory, where there is no journal),
@@ -94,6 +96,7 @@ def create_session(
         )
     if transport is not None:
         options.setdefault("journal", False)
+    behaviour = Options(url=chosen, **options)
     clock = clock or SystemClock()
     start = Start(
         time=clock.now(),
@@ -104,7 +107,6 @@ def create_session(
         machine_id=label(machine_id, "machine_id"),
         pid=os.getpid(),
         tags=tag_list(tags),
+        contact_timeout=behaviour.contact_timeout if behaviour.end_at_exit else None,
     )
-    return Session(
-        start, Options(url=chosen, **options), session_id=session_id, clock=clock, make_transport=transport
-    )
+    return Session(start, behaviour, session_id=session_id, clock=clock, make_transport=transport)

@@ -6,6 +6,7 @@ the log for ever: a record it will not take is given up alone, and said to be lo
 time is under way, so a server that has just come back is not flooded.
 """
 
+import contextlib
 from enum import Enum
 from typing import Final
 
@@ -66,6 +67,11 @@ class Delivery:
             )
         self._backoff.succeeded()
         return Step.SENT
+
+    def contact(self) -> None:
+        """Tell the server that the program is there; when it does not answer, the next records will find out."""
+        with contextlib.suppress(TransportError):
+            self._transport.send(self._session_id, b"", SEND_TIMEOUT)
 
     def failed(self, reason: str, retry_after: float | None = None) -> Step:
         """Note a failure."""

@@ -14,10 +14,10 @@ What must hold:
 The layout, version 1 (all numbers little-endian)::
 
     <root>/                      mode 0700
-      <session id>/
+      <session id>/              of the program itself; of another origin: <session id>.<origin>/
         lock                     held by the program while it lives, then by whoever ships what it left
         session.json             {"journal": 1, "session_id": …, "url": …, "start": {…},
-                                  "process_start": …, "says_goodbye": …}
+                                  "origin": "app", "process_start": …, "says_goodbye": …}
         crash.txt                what the interpreter wrote when it fell over
         00000001.log  …          segments, numbered in the order of writing
       <session id>.new/          one that is being made
@@ -85,7 +85,7 @@ _RETRY_AFTER: Final = 5.0
 class About(msgspec.Struct):
     """What is written in ``session.json``: how to deliver what a dead program left behind.
 
-    ``process_start`` tells the process from a later one of its number, in the system's ticks (0: not
+    ``origin`` is who wrote it. ``process_start`` tells the process from a later one of its number, in the system's ticks (0: not
     known); ``says_goodbye`` whether its end is to be expected in the journal.
     """
 
@@ -93,8 +93,14 @@ class About(msgspec.Struct):
     session_id: str
     url: str
     start: msgspec.Raw = msgspec.Raw(b"{}")
+    origin: str = "app"
     process_start: int = 0
     says_goodbye: bool = False
+
+    @property
+    def folder_name(self) -> str:
+        """The directory's name under the root."""
+        return self.session_id if self.origin == "app" else f"{self.session_id}.{self.origin}"
 
 
 def segment_name(number: int) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from datacat.model.clock import Clock
 SET_ASIDE: Final = ".set-aside"
 """The ending of what this version cannot read: kept, and looked at no more."""
 
-_NOT_NOW: Final = (SET_ASIDE, UNFINISHED)
+_JOURNAL: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.(watchdog|parent))?")
 _ABANDONED_AFTER: Final = 3600.0
 """Seconds after which a directory that is still being made was given up by the death of its program."""
 
@@ -57,10 +58,13 @@ class Leftover(Struct, frozen=True):
 
 
 def leftover_folders(root: Path) -> list[Path]:
-    """The directories of journals, oldest session first; some may belong to living programs."""
+    """The directories of journals, oldest session first; some may belong to living programs.
+
+    Nothing of another name is looked at: the root may be a directory that has other things in it.
+    """
     try:
         with os.scandir(root) as entries:
-            names = [entry.name for entry in entries if entry.is_dir() and not entry.name.endswith(_NOT_NOW)]
+            names = [entry.name for entry in entries if _JOURNAL.fullmatch(entry.name) and entry.is_dir()]
     except OSError:
         return []
     return [root / name for name in sorted(names)]
@@ -100,7 +104,11 @@ def remove_abandoned(root: Path) -> None:
     """Remove what programs were killed in the middle of making: it never held a record."""
     for folder in root.glob(f"*{UNFINISHED}"):
         with contextlib.suppress(OSError):
-            if folder.is_dir() and time.time() - folder.stat().st_mtime > _ABANDONED_AFTER:
+            if (
+                _JOURNAL.fullmatch(folder.stem)
+                and folder.is_dir()
+                and time.time() - folder.stat().st_mtime > _ABANDONED_AFTER
+            ):
                 remove_folder(folder)
 
 
@@ -134,7 +142,7 @@ def _about(folder: Path) -> About:
             return msgspec.json.decode(content, type=About)
     except FileNotFoundError:
         if not any(folder.glob(f"*{SUFFIX}")):  # its program was killed before it wrote anything
-            return About(VERSION, folder.name, "")
+            return About(VERSION, folder.name.partition(".")[0], "")
         raise ForeignJournal(path, f"{path} is missing") from None
     except (OSError, msgspec.MsgspecError) as error:
         raise ForeignJournal(path, f"{path} cannot be read: {error}") from None

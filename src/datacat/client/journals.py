@@ -26,7 +26,7 @@ def open_journal(about: About, max_bytes: int, drop_first: Sequence[str], clock:
     except (OSError, RuntimeError):
         return None
     budget = Budget(root, max_bytes, drop_first, clock)
-    folder = root / about.session_id
+    folder = root / about.folder_name
     writer = JournalWriter(folder, about, room=budget.share, largest=budget.share // 4)
     return Journal(writer, JournalReader(folder, about.session_id, clock), budget)
 
@@ -41,7 +41,7 @@ def left_behind(session_id: str, clock: Clock) -> int:
     return 0
 
 
-def claim_leftovers(clock: Clock, make_transport: Callable[[str], Transport]) -> LeftoverShipper | None:
+def claim_leftovers(clock: Clock, make_transport: Callable[[str, str], Transport]) -> LeftoverShipper | None:
     """One session of a process ships what dead programs left; the others need not look."""
     global _claimed_by  # a forked child is another process
     if _claimed_by == os.getpid():

@@ -55,10 +55,10 @@ class LeftoverShipper:
     Args:
         root: where the journals are.
         clock: the time.
-        make_transport: a way to a server's URL.
+        make_transport: a way to a server's URL, for what an origin wrote.
     """
 
-    def __init__(self, root: Path, clock: Clock, make_transport: Callable[[str], Transport]) -> None:
+    def __init__(self, root: Path, clock: Clock, make_transport: Callable[[str, str], Transport]) -> None:
         self._root = root
         self._clock = clock
         self._make_transport = make_transport
@@ -78,7 +78,7 @@ class LeftoverShipper:
                 self._queue = None
                 self._not_before = self._clock.monotonic() + LOOK_EVERY
                 return False
-            transport = self._make_transport(leftover.about.url)
+            transport = self._make_transport(leftover.about.url, leftover.about.origin)
             self._current = leftover, delivery_of(leftover, self._clock, transport)
         leftover, delivery = self._current
         try:

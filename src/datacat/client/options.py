@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from datacat.client.arguments import check_positive
 from datacat.client.backlog import KEPT, KINDS
 from datacat.client.budget import DEFAULT_BYTES as DEFAULT_JOURNAL_BYTES
 from datacat.client.budget import SMALLEST_BYTES as SMALLEST_JOURNAL_BYTES
@@ -13,6 +14,7 @@ from datacat.client.memory import DROP_FIRST
 DEFAULT_URL: Final = "http://localhost:8080"
 DEFAULT_BUFFER_BYTES: Final = 32 * 1024 * 1024
 EXIT_TIMEOUT: Final = 3.0
+CONTACT_TIMEOUT: Final = 60.0
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -22,6 +24,7 @@ class Options(Struct, frozen=True, kw_only=True):
     capture_exceptions: bool = True
     end_at_exit: bool = True
     exit_timeout: float = EXIT_TIMEOUT
+    contact_timeout: float | None = CONTACT_TIMEOUT
     journal: bool = True
     max_journal_bytes: int = DEFAULT_JOURNAL_BYTES
     max_buffer_bytes: int = DEFAULT_BUFFER_BYTES
@@ -41,6 +44,9 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise TypeError(
             f"create_session has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
         )
+    timeout = options.get("contact_timeout")
+    if timeout is not None:
+        check_positive(timeout, "contact_timeout")
     for kind in options.get("drop_first", ()):
         if kind not in KINDS[1:] or kind in KEPT:
             can = ", ".join(kind for kind in KINDS[1:] if kind not in KEPT)

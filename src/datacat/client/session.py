@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -17,9 +16,9 @@ from threading import get_ident
 from types import TracebackType
 from typing import Any, Self
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from datacat.client import crashdump, exitcode, hooks, procfs, pulse
+from datacat.client import crashdump, exitcode, hooks, pulse
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import (
     Tags,
@@ -30,37 +29,18 @@ from datacat.client.arguments import (
     label,
     tag_list,
 )
-from datacat.client.backlog import Backlog
-from datacat.client.buffer import Buffer
-from datacat.client.encode import ANY_FORM, encode_data, encode_quickly, encode_record, event_form, plain
-from datacat.client.journal import VERSION as JOURNAL_VERSION
-from datacat.client.journal import About
-from datacat.client.journals import claim_leftovers, left_behind, open_journal
-from datacat.client.memory import MemoryStage
+from datacat.client.encode import encode_data, encode_quickly, event_form, plain
+from datacat.client.journals import left_behind
 from datacat.client.monitors import Monitors
 from datacat.client.options import Options
 from datacat.client.pulse import Pulse
-from datacat.client.shipper import Shipper
-from datacat.client.transport import HttpTransport, Transport
+from datacat.client.recorder import Recorder, Stats
+from datacat.client.transport import Transport
 from datacat.model import causes, limits
 from datacat.model.clock import Clock, SystemClock
 from datacat.model.ids import new_session_id
 from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
 from datacat.model.state import depth, parse_pointer
-
-
-class Stats(Struct, frozen=True):
-    """What became of this session's records so far.
-
-    ``dropped`` counts by kind; ``safe`` says whether what waits would outlive the program.
-    """
-
-    shipped: int = 0
-    rejected: int = 0
-    dropped: dict[str, int] = {}
-    waiting: bool = False
-    safe: bool = False
-    last_error: str | None = None
 
 
 class Session:
@@ -79,7 +59,7 @@ class Session:
         self.options = options
         self._start = start
         self._clock = clock or SystemClock()
-        self._make_transport = make_transport or (lambda: HttpTransport(options.url))
+        self._make_transport = make_transport
         self._monotonic = self._clock.monotonic
         self._begin(
             last_seq=left_behind(self.session_id, self._clock) if session_id and options.journal else 0
@@ -99,45 +79,22 @@ class Session:
         )
         self._slots = self._monitors.slots
         self._fatal: BaseException | None = None
-        options = self.options
-        start = encode_quickly(self._start)
-        journal = (
-            open_journal(
-                About(
-                    JOURNAL_VERSION,
-                    self.session_id,
-                    options.url,
-                    Raw(start),
-                    process_start=procfs.start_time(os.getpid()),
-                    says_goodbye=options.end_at_exit,
-                ),
-                options.max_journal_bytes,
-                options.drop_first,
-                self._clock,
-            )
-            if options.journal
-            else None
-        )
-        memory = MemoryStage(self._clock, options.max_buffer_bytes, options.drop_first)
-        self._buffer = Buffer(self._clock, memory, journal, last_seq=last_seq)
-        self._append = self._buffer.append
-        self._backlog = Backlog(self._buffer, self._clock, after=last_seq, start=start[1:])
-        self._shipper = Shipper(
+        self._recorder = Recorder(
             self.session_id,
-            self._buffer,
-            self._backlog,
-            self._make_transport(),
-            leftovers=claim_leftovers(self._clock, HttpTransport) if journal else None,
+            self._start,
+            self.options,
+            self._clock,
+            transport=self._make_transport() if self._make_transport else None,
+            last_seq=last_seq,
             complain=self._on_complaint,
         )
+        self._append = self._recorder.append
 
     def _open(self) -> None:
         """Record the start, and begin to ship; in a forked child only when there is something to record."""
-        time = self._start.time
-        if self._buffer.open("start", ANY_FORM, time, encode_record(copy(self._start))):
-            self._shipper.start()
-            if self.options.capture_exceptions and self._buffer.folder is not None:
-                crashdump.listen(self._buffer.folder)
+        self._recorder.open()
+        if self.options.capture_exceptions and self._recorder.folder is not None:
+            crashdump.listen(self._recorder.folder)
         self._opened = True
 
     def _record(self, kind: str, record: Base) -> None:
@@ -145,8 +102,7 @@ class Session:
             return
         if not self._opened:
             self._open()
-        time = record.time
-        self._append(kind, ANY_FORM, time, encode_record(record))
+        self._recorder.record(kind, record)
 
     def _on_complaint(self, complaint: str) -> None:
         self.log_event("journal_unavailable", {"reason": complaint}, level="warning")
@@ -300,15 +256,7 @@ class Session:
     @property
     def stats(self) -> Stats:
         """What became of the records so far."""
-        delivery = self._shipper.delivery
-        return Stats(
-            shipped=delivery.shipped,
-            rejected=delivery.rejected,
-            dropped=dict(Counter(self._buffer.dropped) + self._backlog.given_up),
-            waiting=self._backlog.waiting,
-            safe=self._buffer.safe,
-            last_error=delivery.last_error,
-        )
+        return self._recorder.stats
 
     def get_details(self) -> dict[str, Any]:
         """The session as the server has it, after sending what waits. This one call waits and raises.
@@ -321,7 +269,7 @@ class Session:
 
     def flush(self, timeout: float = 5) -> bool:
         """Wait until the server has everything, at most ``timeout`` seconds; whether it has."""
-        return self._silent or self._shipper.flush(timeout)
+        return self._silent or self._recorder.flush(timeout)
 
     def end(self) -> None:
         """Say goodbye and wait for what is still to be sent, ``exit_timeout`` seconds at most.
@@ -367,11 +315,7 @@ class Session:
         self.stop_heartbeat_monitor()
         self._record(kind, record)
         if waiting:
-            self._deliver()
-
-    def _deliver(self) -> None:
-        if self._opened:
-            self._shipper.finish(self.options.exit_timeout)
+            self._recorder.finish()
 
     def __enter__(self) -> Self:
         return self
@@ -402,13 +346,13 @@ class Session:
     def on_exit(self, code: int | None) -> None:
         """End with the program, unless it was told not to."""
         if self._ended:
-            self._deliver()
+            self._recorder.finish()
         elif self._fatal is not None:
             self._exit_by(self._fatal)
         elif code or self.options.end_at_exit:
             self._exit_with(code or 0)
         else:
-            self._deliver()
+            self._recorder.finish()
 
     def on_leaving_at_once(self, code: int) -> None:
         """Write down that the program ends; nobody waits for it to be sent."""
@@ -417,16 +361,16 @@ class Session:
 
     def on_fork(self) -> None:
         """Be in the middle of nothing."""
-        self._buffer.hold()
+        self._recorder.hold()
 
     def on_forked(self) -> None:
         """Go on."""
-        self._buffer.let_go()
+        self._recorder.let_go()
 
     def on_forked_child(self) -> None:
         """Become a session of its own: the parent's records, locks and connection are the parent's."""
         parent, ended = self.session_id, self._ended
-        meanwhile = self._buffer.abandon()
+        meanwhile = self._recorder.abandon()
         crashdump.stop()
         if ended or self.options.in_forked_child == "silent":
             self._silent = True

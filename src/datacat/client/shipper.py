@@ -33,6 +33,8 @@ class Shipper:
         transport: how.
         backoff: how long to wait after a failure.
         leftovers: what dead programs left.
+        contact_every: seconds after which the server is told that the program is there, when there
+            was nothing else to send; None when no contact was promised.
         complain: told once, in a sentence, when the journal cannot be written.
     """
 
@@ -44,8 +46,11 @@ class Shipper:
         transport: Transport,
         backoff: Backoff | None = None,
         leftovers: LeftoverShipper | None = None,
+        contact_every: float | None = None,
         complain: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._contact_every = contact_every
+        self._last_contact = time.monotonic()
         self._complain = complain
         self._buffer = buffer
         self.delivery = Delivery(session_id, backlog, transport, backoff)
@@ -80,6 +85,7 @@ class Shipper:
         is delivered by the next program, or by ``datacat flush``.
         """
         self._finishing = True
+        self._contact_every = None
         return self._wait(timeout, patient=False)
 
     def _wait(self, timeout: float, *, patient: bool) -> bool:
@@ -104,6 +110,7 @@ class Shipper:
             try:
                 self._keep_up()
                 self._ship_all()
+                self._keep_in_contact()
             except Exception as error:  # noqa: BLE001  # a codec half loaded, the program's logging: the thread lives on
                 self.delivery.failed(f"shipping failed: {error!r}")
                 self._pause()
@@ -131,6 +138,7 @@ class Shipper:
                 self._failing = False
                 logger.info("datacat: the server answers again")
             if step is Step.SENT:
+                self._last_contact = time.monotonic()
                 self._keep_up()
             elif self._finishing and not self.delivery.backlog.waiting:
                 self._buffer.discard(self.delivery.backlog.acknowledged)
@@ -140,6 +148,12 @@ class Shipper:
             more = self._leftovers is not None and self._leftovers.step()
             if step is Step.NOTHING and not more:
                 return
+
+    def _keep_in_contact(self) -> None:
+        now = time.monotonic()
+        if self._contact_every is not None and now - self._last_contact > self._contact_every:
+            self._last_contact = now
+            self.delivery.contact()
 
     def _pause(self) -> None:
         self._failures += 1

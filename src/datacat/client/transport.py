@@ -39,7 +39,7 @@ class Transport(Protocol):
     """How a batch gets to the server."""
 
     def send(self, session_id: str, body: bytes, timeout: float) -> Reply:
-        """Send NDJSON of origin ``app``.
+        """Send NDJSON; an empty body only says that the program is there.
 
         Raises:
             TransportError: it is not known whether the server has it.
@@ -61,13 +61,18 @@ class _Answer(Struct):
 class HttpTransport:
     """Batches over HTTP, compressed, on a connection that is kept."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, origin: str = "app") -> None:
         self._url = url.rstrip("/")
+        self._origin = origin
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
 
     def send(self, session_id: str, body: bytes, timeout: float) -> Reply:
         """Post a batch; see :class:`Transport`."""
-        headers = {"Content-Type": "application/x-ndjson", "Datacat-Origin": "app", "User-Agent": USER_AGENT}
+        headers = {
+            "Content-Type": "application/x-ndjson",
+            "Datacat-Origin": self._origin,
+            "User-Agent": USER_AGENT,
+        }
         if len(body) >= _COMPRESS_FROM:
             packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
             body = packer.compress(body) + packer.flush()

@@ -237,6 +237,17 @@ def test_a_journal_being_made_is_no_leftover_and_one_never_finished_is_removed_a
     assert [path.name for path in log.folder.parent.iterdir()] == [ID]
 
 
+def test_what_is_no_journal_is_left_alone_wherever_the_root_is(log):
+    root = log.folder.parent
+    for name in ("Documents", "Documents.new", ID + "x", ID + ".new.set-aside"):
+        (root / name).mkdir(parents=True)
+        (root / name / "00000001.log").write_text("mine")
+        os.utime(root / name, (1, 1))
+    assert leftover_folders(root) == []
+    remove_abandoned(root)
+    assert len(list(root.glob("*/00000001.log"))) == 4
+
+
 def test_a_writer_that_comes_back_goes_on_behind_what_is_there(log):
     log.add(3)
     log.writer.close()
