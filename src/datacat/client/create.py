@@ -73,7 +73,9 @@ def create_session(
         session_id: a UUID, to go on with a session; by default a new one.
         clock: whose time is written; for tests.
         transport: makes what the records are sent by; for tests, see :mod:`datacat.testing`.
-        **options: ``contact_timeout`` (60 seconds: who is silent for longer is lost; None promises
+        **options: ``watchdog`` (False, or whether ``DATACAT_WATCHDOG=1`` is set: a small process beside
+            this one sees what this one cannot say), ``process_metrics`` (None; seconds between two
+            samples that the watchdog takes), ``contact_timeout`` (60 seconds: who is silent for longer is lost; None promises
             nothing, nor does a session that is not to end with its program), ``capture_exceptions`` (True), ``end_at_exit`` (True), ``exit_timeout`` (3.0
             seconds), ``in_forked_child`` (``new_session``, or ``silent``), ``journal`` (True; False
             keeps what waits in memory alone), ``max_journal_bytes`` (256 MiB for all journals of this
@@ -88,6 +90,7 @@ def create_session(
         session_id = parse_session_id(session_id, field="session_id")
     if os.environ.get("DATACAT_DISABLED", "") not in ("", "0"):
         return NoopSession(session_id)
+    options.setdefault("watchdog", os.environ.get("DATACAT_WATCHDOG", "") not in ("", "0"))
     check_options(options)
     chosen = url or os.environ.get("DATACAT_URL") or DEFAULT_URL
     if not chosen.startswith(("http://", "https://")):

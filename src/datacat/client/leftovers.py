@@ -19,9 +19,14 @@ LOOK_EVERY: Final = 60.0
 """Seconds between two looks for new ones, once all were delivered."""
 
 
-def delivery_of(leftover: Leftover, clock: Clock, transport: Transport) -> Delivery:
-    """How a leftover gets to its server: the server is thought to have what was removed already."""
-    last = last_words(leftover)
+def delivery_of(
+    leftover: Leftover, clock: Clock, transport: Transport, *, verdict_follows: bool = False
+) -> Delivery:
+    """How a leftover gets to its server: the server is thought to have what was removed already.
+
+    Where no verdict follows from who saw the death, it ends with what can be said without.
+    """
+    last = None if verdict_follows else last_words(leftover)
     backlog = Backlog(
         leftover.reader if last is None else WithLastWords(leftover.reader, last),
         clock,

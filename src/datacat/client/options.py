@@ -1,6 +1,7 @@
 """How a session behaves: what may be chosen, and what is chosen for those who do not."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -29,6 +30,8 @@ class Options(Struct, frozen=True, kw_only=True):
     max_journal_bytes: int = DEFAULT_JOURNAL_BYTES
     max_buffer_bytes: int = DEFAULT_BUFFER_BYTES
     drop_first: tuple[str, ...] = DROP_FIRST
+    watchdog: bool = False
+    process_metrics: float | None = None
     in_forked_child: Literal["new_session", "silent"] = "new_session"
 
 
@@ -47,6 +50,13 @@ def check_options(options: Mapping[str, Any]) -> None:
     timeout = options.get("contact_timeout")
     if timeout is not None:
         check_positive(timeout, "contact_timeout")
+    interval = options.get("process_metrics")
+    if interval is not None:
+        check_positive(interval, "process_metrics")
+        if not options.get("watchdog"):
+            raise ValueError("process_metrics are sampled by the watchdog: say watchdog=True as well")
+        if find_spec("psutil") is None:
+            raise ValueError("process_metrics need psutil: pip install 'datacat[process]'")
     for kind in options.get("drop_first", ()):
         if kind not in KINDS[1:] or kind in KEPT:
             can = ", ".join(kind for kind in KINDS[1:] if kind not in KEPT)

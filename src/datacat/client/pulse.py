@@ -33,10 +33,15 @@ SLOTS: Final = 20
 
 FREE, WATCHED, PAUSED = 0.0, 1.0, 2.0
 
+GOODBYE: Final = SLOT * SLOTS
+"""Beyond the slots: whether the program has said how it ends."""
+RUNNING, EXITING, ENDED = 0.0, 1.0, 2.0
+"""Not yet; it has written an exit; it has said ``end()``, and may live on."""
+
 SIZE: Final = mmap.PAGESIZE
 _NAME_BYTES: Final = 8 * (SLOT - NAME) - 1
 
-assert SLOT * SLOTS * 8 <= SIZE
+assert (GOODBYE + 1) * 8 <= SIZE
 
 Slot: TypeAlias = "memoryview[float]"
 """The numbers of one monitor."""
@@ -71,6 +76,10 @@ class Pulse:
         slot[STATE] = WATCHED
         return slot
 
+    def say_goodbye(self, how: float) -> None:
+        """Say from now on that the program has told of its end."""
+        self._numbers[GOODBYE] = how
+
     def close(self) -> None:
         """Hand the file to nobody any more; the slots stay what they are."""
         if self.file is not None:
@@ -99,6 +108,11 @@ class PulseReader:
                 name = bytes(slot.cast("B")[8 * NAME :]).split(b"\0", 1)[0].decode("utf-8", "replace")
                 found[name] = tuple(slot[:NAME])
         return found
+
+    @property
+    def goodbye(self) -> float:
+        """What the program has said of its end: see :data:`GOODBYE`."""
+        return self._numbers[GOODBYE]
 
 
 def shared_file(name: str) -> int:

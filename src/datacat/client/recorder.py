@@ -48,6 +48,8 @@ class Recorder:
         transport: the way to the server; by default HTTP to ``options.url``.
         origin: who writes them.
         last_seq: the number of the last record before these.
+        ship_leftovers: whether to ship what dead programs left, if nobody else in this process does.
+        contact_every: see :class:`datacat.client.shipper.Shipper`.
         complain: told once, in a sentence, when the journal cannot be written.
     """
 
@@ -61,6 +63,8 @@ class Recorder:
         transport: Transport | None = None,
         origin: Origin = Origin.APP,
         last_seq: int = 0,
+        ship_leftovers: bool = True,
+        contact_every: float | None = None,
         complain: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.opened = False
@@ -90,8 +94,8 @@ class Recorder:
             self._buffer,
             self._backlog,
             transport or HttpTransport(options.url, origin),
-            leftovers=claim_leftovers(clock, HttpTransport) if journal else None,
-            contact_every=start.contact_timeout and start.contact_timeout / 4,
+            leftovers=claim_leftovers(clock, HttpTransport) if journal and ship_leftovers else None,
+            contact_every=contact_every,
             complain=complain,
         )
 
@@ -131,10 +135,9 @@ class Recorder:
         """Wait until the server has everything, at most ``timeout`` seconds; whether it has."""
         return self._shipper.flush(timeout)
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """As :meth:`flush`, and leave nothing behind on the disk; see :meth:`Shipper.finish`."""
-        if self.opened:
-            self._shipper.finish(self._exit_timeout)
+        return not self.opened or self._shipper.finish(self._exit_timeout)
 
     # Forks
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from msgspec import Raw
+from msgspec.structs import asdict
 
 from datacat.client import crashdump, exitcode, hooks, pulse
 from datacat.client.api import DatacatClient
@@ -36,6 +37,7 @@ from datacat.client.options import Options
 from datacat.client.pulse import Pulse
 from datacat.client.recorder import Recorder, Stats
 from datacat.client.transport import Transport
+from datacat.client.watchdog_launch import Watchdog
 from datacat.model import causes, limits
 from datacat.model.clock import Clock, SystemClock
 from datacat.model.ids import new_session_id
@@ -68,11 +70,13 @@ class Session:
         hooks.listen(self)
 
     def _begin(self, *, last_seq: int = 0) -> None:
+        self._watchdog: Watchdog | None = None
         self._ended = False
         self._silent = False
         self._opened = False
+        self._pulse = self._new_pulse()
         self._monitors = Monitors(
-            Pulse(shared=False),
+            self._pulse,
             self._clock,
             self.log_event,
             lambda: self._record("heartbeat", Heartbeat(time=self._clock.now())),
@@ -86,9 +90,16 @@ class Session:
             self._clock,
             transport=self._make_transport() if self._make_transport else None,
             last_seq=last_seq,
+            contact_every=self._start.contact_timeout and self._start.contact_timeout / 4,
             complain=self._on_complaint,
         )
         self._append = self._recorder.append
+
+    def _new_pulse(self) -> Pulse:
+        try:
+            return Pulse(shared=self.options.watchdog)
+        except OSError:  # whoever starts the watchdog complains
+            return Pulse(shared=False)
 
     def _open(self) -> None:
         """Record the start, and begin to ship; in a forked child only when there is something to record."""
@@ -96,6 +107,21 @@ class Session:
         if self.options.capture_exceptions and self._recorder.folder is not None:
             crashdump.listen(self._recorder.folder)
         self._opened = True
+        if self.options.watchdog:
+            folder = self._recorder.folder
+            self._watchdog = Watchdog(
+                self._pulse,
+                {
+                    "session_id": self.session_id,
+                    "start": encode_quickly(self._start),
+                    "options": asdict(self.options),
+                    "root": str(folder.parent) if folder else None,
+                    "says_goodbye": self.options.end_at_exit,
+                    "process_metrics": self.options.process_metrics,
+                },
+                lambda reason: self.log_event("watchdog_unavailable", {"reason": reason}, level="warning"),
+            )
+            self._watchdog.start()
 
     def _record(self, kind: str, record: Base) -> None:
         if self._silent:
@@ -314,6 +340,7 @@ class Session:
         self._ended = True
         self.stop_heartbeat_monitor()
         self._record(kind, record)
+        self._pulse.say_goodbye(pulse.ENDED if kind == "end" else pulse.EXITING)
         if waiting:
             self._recorder.finish()
 
@@ -372,6 +399,8 @@ class Session:
         parent, ended = self.session_id, self._ended
         meanwhile = self._recorder.abandon()
         crashdump.stop()
+        if self._watchdog is not None:
+            self._watchdog.abandon()
         if ended or self.options.in_forked_child == "silent":
             self._silent = True
             return

@@ -1,0 +1,178 @@
+"""The watchdog: a small process beside the program, that sees what the program cannot say.
+
+What must hold:
+
+- **It costs nothing while all is well**: it starts with the standard library alone, looks a few
+  times a second, and loads what it needs to record and to ship only when there is something to say.
+- **It outlives the program**, for as long as it takes to deliver what the program left and the
+  verdict; what cannot be delivered waits in journals for whoever comes next.
+- **It is nobody's child, and writes into nobody's pipes.**
+
+It is not to be imported: :mod:`datacat.client.watchdog_launch` starts it.
+"""
+
+import contextlib
+import fcntl
+import marshal
+import os
+import select
+import signal
+import struct
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from datacat.client import procfs, pulse
+from datacat.client.outside import Back, Continued, Finding, Outside, Silent, Stopped
+from datacat.client.pulse import PulseReader
+
+if TYPE_CHECKING:
+    from datacat.client.watchdog_log import WatchdogLog
+
+Settings = dict[str, Any]
+"""What the program tells it: ``session_id``, ``start`` (the start record as JSON), ``options`` (as
+:class:`datacat.client.options.Options`, a dict), ``root`` (of the journals, or None), ``says_goodbye``,
+``process_metrics`` (seconds, or None), and what :class:`Watchdog` adds."""
+
+INTERVAL: Final = 0.25
+"""Seconds between two looks."""
+
+_STACKS_WITHIN: Final = 1.0
+"""Seconds in which a program prints its stacks, if it can at all."""
+
+_STACKS_LOOK: Final = 0.1
+"""Between two looks whether they are complete; so long the thread's processor time is watched, too."""
+
+# linux/pidfd.h
+_PIDFD_INFO: Final = struct.Struct("<QQ11Ii")
+_PIDFD_GET_INFO: Final = 3 << 30 | _PIDFD_INFO.size << 16 | 0xFF << 8 | 11
+_PIDFD_INFO_EXIT: Final = 1 << 3
+
+
+def main() -> None:
+    """Read the settings from the standard input, leave the program's family, and watch."""
+    settings: Settings = marshal.loads(sys.stdin.buffer.read())  # noqa: S302  # from our own parent
+    process = os.pidfd_open(settings["pid"])
+    if procfs.start_time(settings["pid"]) != settings["process_start"]:
+        return
+    if os.fork():
+        os._exit(0)
+    os.chdir("/")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:  # noqa: PTH123  # pathlib is heavy
+        name.write("datacat-watch")
+    if settings["root"]:
+        os.environ["DATACAT_JOURNAL_DIR"] = settings["root"]
+    Watch(settings, process).run()
+
+
+class Watch:
+    """Watches one program to its end.
+
+    Args:
+        settings: what the program told.
+        process: its pidfd.
+    """
+
+    def __init__(self, settings: Settings, process: int) -> None:
+        self._settings = settings
+        self._process = process
+        self._pulse = PulseReader(settings["pulse"])
+        self._outside = Outside(time.monotonic(), INTERVAL)
+        self._log: WatchdogLog | None = None
+        self._sample_at = time.monotonic()
+
+    def run(self) -> None:
+        """Until the program has ended, and what there is to say of it is delivered or written down."""
+        poll = select.poll()
+        poll.register(self._process, select.POLLIN)
+        poll.register(self._settings["ended"], 0)  # its other end goes with the program: POLLHUP
+        while not (ended := dict(poll.poll(INTERVAL * 1000))):
+            self._look()
+        # The pipe may be a moment faster than the process.
+        replaced = self._process not in ended and not select.select([self._process], [], [], 0.2)[0]
+        status = None if replaced else self._wait_status()
+        if self._log is not None or self._something_to_say(status):
+            self.log.bury(status, self._pulse.goodbye, replaced=replaced)
+
+    def _something_to_say(self, status: int | None) -> bool:
+        """Whether the program left anything undone: a verdict, or a journal."""
+        root, goodbye = self._settings["root"], self._pulse.goodbye
+        if goodbye == pulse.RUNNING or (root and os.path.exists(f"{root}/{self._settings['session_id']}")):  # noqa: PTH110  # as above
+            return True
+        return goodbye == pulse.EXITING and bool(status)
+
+    @property
+    def log(self) -> "WatchdogLog":
+        """Where it says what it saw; from here on it is no longer small."""
+        if self._log is None:
+            sys.path += self._settings["path"]
+            from datacat.client.watchdog_log import WatchdogLog
+
+            self._log = WatchdogLog(self._settings)
+        return self._log
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        pid = self._settings["pid"]
+        slots = self._pulse.slots()
+        state = procfs.state(pid)
+        unable = self._outside.unable(now, slots)
+        traced = state == "t" or (unable and procfs.traced(pid))
+        for found in self._outside.look(now, state, traced, slots):
+            self._tell(found, slots)
+        if unable:
+            self.log.keep_in_contact()
+        if (interval := self._settings["process_metrics"]) and now >= self._sample_at:
+            self._sample_at = now + interval
+            self.log.sample_process()
+
+    def _tell(self, found: Finding, slots: dict[str, tuple[float, ...]]) -> None:
+        match found:
+            case Stopped(traced):
+                self.log.stopped(traced=traced)
+            case Continued(seconds):
+                self.log.continued(seconds)
+            case Back(monitor, seconds):
+                self.log.back(monitor, seconds)
+            case Silent():
+                thread = int(slots[found.monitor][pulse.THREAD])
+                native = found.native_thread or self._settings["pid"]
+                before, began = procfs.cpu_seconds(native, self._settings["pid"]), time.monotonic()
+                dump = self._ask_for_stacks()
+                after, took = procfs.cpu_seconds(native, self._settings["pid"]), time.monotonic() - began
+                used = None if before is None or after is None else after - before
+                self.log.silent(found, thread, dump, used, took)
+
+    def _ask_for_stacks(self) -> str:
+        """What the program's fault handler prints when asked by its signal, which needs no interpreter."""
+        file, number = self._settings["stacks"], self._settings["stacks_signal"]
+        os.ftruncate(file, 0)
+        size = 0
+        if number:
+            signal.pidfd_send_signal(self._process, number)
+        deadline = time.monotonic() + _STACKS_WITHIN
+        while time.monotonic() < deadline:
+            time.sleep(_STACKS_LOOK)
+            grown = os.fstat(file).st_size
+            if grown == size > 0:
+                break
+            size = grown
+        return os.pread(file, size, 0).decode("utf-8", "replace")
+
+    def _wait_status(self) -> int | None:
+        """How the process ended, as its parent is told; None where the system tells nobody else."""
+        for _ in range(20):
+            status = procfs.wait_status(self._settings["pid"])
+            if status is not None:
+                return status
+            asked = bytearray(_PIDFD_INFO.size)
+            struct.pack_into("<Q", asked, 0, _PIDFD_INFO_EXIT)
+            with contextlib.suppress(OSError):  # an older kernel
+                fcntl.ioctl(self._process, _PIDFD_GET_INFO, asked)
+                mask, *_, status = _PIDFD_INFO.unpack(asked)
+                if mask & _PIDFD_INFO_EXIT:
+                    return int(status)
+            time.sleep(0.01)
+        return None

@@ -1,0 +1,113 @@
+"""Starting the watchdog, from inside the program.
+
+What must hold: the program is not held up (a thread of its own does it), gets no child that it must
+wait for (the watchdog's parent is gone at once), and shares nothing with the watchdog but two pieces
+of memory and a pipe that tells of its end. See :mod:`datacat.client.watchdog` for the other side.
+"""
+
+import faulthandler
+import marshal
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from datacat.client import procfs
+from datacat.client.pulse import Pulse, shared_file
+
+# The package's own __init__ would bring the whole client along.
+_BOOT: Final = """
+import sys, types
+package = types.ModuleType("datacat")
+package.__path__ = [sys.argv[1]]
+sys.modules["datacat"] = package
+from datacat.client.watchdog import main
+main()
+"""
+
+
+class Watchdog:
+    """The program's end of its watchdog.
+
+    Args:
+        pulse: what the watchdog reads.
+        settings: what else it is told; see :class:`datacat.client.watchdog.Settings`.
+        complain: told once, in a sentence, when there can be none.
+    """
+
+    def __init__(self, pulse: Pulse, settings: dict[str, Any], complain: Callable[[str], None]) -> None:
+        self._pulse = pulse
+        self._settings = settings
+        self._complain = complain
+        self._files: list[int] = []
+        self._signal = 0
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        threading.Thread(target=self._start, name="datacat-watchdog-start", daemon=True).start()
+
+    def abandon(self) -> None:
+        """In a forked child: the watchdog is the parent's."""
+        for file in self._files:
+            os.close(file)
+        self._files = []
+        self._pulse.close()
+        if self._signal:
+            faulthandler.unregister(self._signal)
+
+    def _start(self) -> None:
+        try:
+            self._launch()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the program goes on without
+            self._complain(f"there is no watchdog: {error}")
+
+    def _launch(self) -> None:
+        if getattr(sys, "frozen", False) or not sys.executable:
+            raise OSError("this program is no Python that another could be started by")
+        if self._pulse.file is None or not hasattr(os, "pidfd_open"):
+            raise OSError("this system cannot watch one process from another")
+        import fcntl  # only where there is one
+
+        stacks = shared_file("datacat-stacks")
+        fcntl.fcntl(stacks, fcntl.F_SETFL, os.O_APPEND)  # so that the watchdog may empty it
+        ended, held = os.pipe2(os.O_CLOEXEC)
+        self._files = [stacks, held]
+        self._signal = _free_signal()
+        if self._signal:
+            faulthandler.register(self._signal, file=stacks, all_threads=True)
+        settings = {
+            **self._settings,
+            "pid": os.getpid(),
+            "process_start": procfs.start_time(os.getpid()),
+            "main_thread": threading.main_thread().ident or 0,
+            "pulse": self._pulse.file,
+            "stacks": stacks,
+            "stacks_signal": self._signal,
+            "ended": ended,
+            "path": [each for each in sys.path if each],
+        }
+        package = str(Path(__file__).parents[1])
+        process = subprocess.Popen(  # noqa: S603  # this very Python, and our own code
+            [sys.executable, "-I", "-S", "-c", _BOOT, package],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(self._pulse.file, stacks, ended),
+            start_new_session=True,
+        )
+        os.close(ended)
+        process.communicate(marshal.dumps(settings))
+
+
+def _free_signal() -> int:
+    """A real-time signal that nobody handles; 0 where there is none."""
+    if not hasattr(signal, "SIGRTMAX"):
+        return 0
+    for number in range(signal.SIGRTMAX - 1, signal.SIGRTMIN + 2, -1):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            return number
+    return 0

@@ -1,0 +1,156 @@
+"""What the watchdog says, and how it gets to the server: records of origin ``watchdog``."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from datacat.client import crashdump, dumps
+from datacat.client.backoff import Backoff
+from datacat.client.death import Signs, verdict
+from datacat.client.delivery import Step
+from datacat.client.encode import encode_data
+from datacat.client.evidence import kind_of
+from datacat.client.journal_root import open_leftover
+from datacat.client.leftovers import delivery_of
+from datacat.client.options import Options
+from datacat.client.outside import Silent
+from datacat.client.pulse import ENDED, RUNNING
+from datacat.client.recorder import Recorder
+from datacat.client.transport import HttpTransport
+from datacat.model import causes
+from datacat.model.clock import SystemClock
+from datacat.model.records import Event, Exit, Level, Metric, Origin, Start
+
+if TYPE_CHECKING:
+    from datacat.client.process_metrics import ProcessMetrics
+
+_DELIVER_WITHIN: Final = 15.0
+"""Seconds that the watchdog outlives its program when the server does not answer."""
+
+
+class WatchdogLog:
+    """Records what the watchdog saw.
+
+    Args:
+        settings: see :data:`datacat.client.watchdog.Settings`.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = settings
+        self._pid: int = settings["pid"]
+        self._clock = SystemClock()
+        self._options = msgspec.convert(settings["options"], Options)
+        start = msgspec.json.decode(settings["start"], type=Start)
+        start.contact_timeout = None  # that promise is the program's
+        self._recorder = Recorder(
+            settings["session_id"],
+            start,
+            self._options,
+            self._clock,
+            origin=Origin.WATCHDOG,
+            ship_leftovers=False,
+            contact_every=self._options.contact_timeout and self._options.contact_timeout / 4,
+        )
+        self._process: ProcessMetrics | None = None
+
+    def stopped(self, *, traced: bool) -> None:
+        """A signal stopped the program, or who debugs it."""
+        by = "a debugger" if traced else "a signal"
+        self._event("application_stopped", {"by": by}, message=f"the process was stopped by {by}")
+
+    def continued(self, seconds: float) -> None:
+        """It goes on."""
+        self._event("application_continued", {"seconds_stopped": round(seconds, 3)})
+
+    def silent(self, hang: Silent, thread: int, dump: str, cpu_seconds: float | None, watched: float) -> None:
+        """The program hangs, and cannot tell it itself."""
+        stacks = dumps.parse(dump, {self._settings["main_thread"]: "MainThread"}, first=thread)
+        data = {
+            "monitor": hang.monitor,
+            "timeout": hang.timeout,
+            "seconds_since_heartbeat": round(hang.seconds, 3),
+            "kind": kind_of(cpu_seconds, watched),
+            "gil_held": True,
+            "thread": stacks[0]["thread"] if stacks else "",
+            "cpu_seconds": None if cpu_seconds is None else round(cpu_seconds, 3),
+            "watched_seconds": round(watched, 3),
+            "stacks": stacks,
+        }
+        self._event("application_appears_hung", data, level="error")
+
+    def back(self, monitor: str, seconds: float) -> None:
+        """The hang that was told here is over."""
+        self._event("application_recovered", {"monitor": monitor, "seconds_hung": round(seconds, 3)})
+
+    def keep_in_contact(self) -> None:
+        """The program is there, though it cannot say so: the server is told in its place."""
+        if not self._recorder.opened:
+            self._recorder.open()
+
+    def sample_process(self) -> None:
+        """Record what the process uses."""
+        if self._process is None:
+            from datacat.client.process_metrics import ProcessMetrics
+
+            self._process = ProcessMetrics(self._pid)
+        for name, value, kind, unit, tags in self._process.sample():
+            now = self._clock.now()
+            self._recorder.record(
+                "metric", Metric(time=now, name=name, value=value, kind=kind, unit=unit, tags=tags)
+            )
+
+    def bury(self, wait_status: int | None, goodbye: float, *, replaced: bool) -> None:
+        """Deliver what the program left, say how it ended, and see to it that this arrives."""
+        deadline = time.monotonic() + _DELIVER_WITHIN
+        dump = self._crash_dump()
+        self._deliver_journal(deadline)
+        if replaced:
+            if goodbye == RUNNING:
+                self._exit(causes.REPLACED, "the process runs another program now", {})
+        elif goodbye != ENDED:
+            found = verdict(Signs(wait_status, dump))
+            expected = goodbye != RUNNING or not self._settings["says_goodbye"]
+            if not (expected and found.cause in (causes.CLEAN, causes.UNKNOWN)):
+                self._exit(*found)
+        backoff = Backoff()
+        while not self._recorder.finish() and time.monotonic() < deadline:
+            time.sleep(min(backoff.failed(), 1.0))
+
+    def _exit(self, cause: str, message: str, data: dict[str, Any]) -> None:
+        record = Exit(time=self._clock.now(), cause=cause, message=message, data=Raw(encode_data(data)))
+        self._recorder.record("exit", record)
+
+    def _event(
+        self, name: str, data: dict[str, Any], *, level: Level = "info", message: str | None = None
+    ) -> None:
+        raw = Raw(encode_data(data))
+        record = Event(time=self._clock.now(), name=name, level=level, message=message, data=raw)
+        self._recorder.record("event", record)
+
+    @property
+    def _folder(self) -> Path | None:
+        root = self._settings["root"]
+        return Path(root, self._settings["session_id"]) if root else None
+
+    def _crash_dump(self) -> str:
+        return crashdump.read(self._folder) if self._folder else ""
+
+    def _deliver_journal(self, deadline: float) -> None:
+        """What is left of the program's own records; whoever else delivers them already is let be."""
+        if self._folder is None or not self._folder.exists():
+            return
+        leftover = open_leftover(self._folder, self._clock)
+        if leftover is None:
+            return
+        delivery = delivery_of(leftover, self._clock, HttpTransport(leftover.about.url), verdict_follows=True)
+        while (step := delivery.step()) is not Step.NOTHING and time.monotonic() < deadline:
+            if step is Step.FAILED:
+                time.sleep(min(delivery.wait, 1.0))
+        delivery.close()
+        if step is Step.NOTHING:
+            leftover.remove()
+        else:
+            leftover.close()
