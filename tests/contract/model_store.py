@@ -1,15 +1,31 @@
-"""A store in ten lines: what every other store must do, and the oracle of the state machine."""
+"""A store in a few lines: what every other store must do, and the oracle of the state machine."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from datacat.model.errors import UnknownSession
 from datacat.model.fold import Folded
-from datacat.model.records import Event, Metric
-from datacat.model.session import Session
-from datacat.store.port import EventRow, MetricRow
+from datacat.model.lifecycle import Status
+from datacat.model.problems import Problem, ProblemKind
+from datacat.model.records import EMPTY, Event, Metric, Origin
+from datacat.model.session import Change, Session
+from datacat.model.state import JsonObject, merge, remove
+from datacat.store.port import (
+    Bucket,
+    Dimension,
+    EventRow,
+    ListedProblem,
+    MetricRow,
+    Overdue,
+    ProblemCount,
+    Scope,
+    SessionCount,
+)
 from datacat.wire.codec import encode
 
 
@@ -19,14 +35,18 @@ class ModelStore:
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
         self.rows: dict[str, tuple[list[Event], list[Metric]]] = {}
+        self.changes: dict[str, list[Change]] = {}
+        self.found: dict[tuple[str, ProblemKind, int], Problem] = {}
 
     @contextmanager
     def transaction(self) -> Iterator["ModelStore"]:
-        before = dict(self.sessions), {key: (list(e), list(m)) for key, (e, m) in self.rows.items()}
+        rows = {key: (list(e), list(m)) for key, (e, m) in self.rows.items()}
+        changes = {key: list(value) for key, value in self.changes.items()}
+        before = dict(self.sessions), rows, changes, dict(self.found)
         try:
             yield self
         except BaseException:
-            self.sessions, self.rows = before
+            self.sessions, self.rows, self.changes, self.found = before
             raise
 
     def load(self, session_id: str) -> Session | None:
@@ -40,6 +60,12 @@ class ModelStore:
             events, metrics = self.rows.setdefault(fold.session.id, ([], []))
             events += fold.events
             metrics += fold.metrics
+            self.changes.setdefault(fold.session.id, []).extend(fold.changes)
+            for problem in fold.problems:
+                key = fold.session.id, problem.kind, problem.number
+                known = self.found.get(key)
+                evidence = problem.evidence or (known.evidence if known else EMPTY)
+                self.found[key] = msgspec.structs.replace(problem, evidence=evidence)
 
     def session_ids(self, after: str | None, limit: int) -> list[str]:
         ids = list(self.sessions)
@@ -54,6 +80,88 @@ class ModelStore:
         rows = self._rows(session_id)[1][first : first + limit]
         return [MetricRow(m.time, m.name, m.kind, m.value, m.unit, Raw(encode(m.tags))) for m in rows]
 
+    def state_at(self, session_id: str, time: int) -> JsonObject:
+        changes = self.changes[session_id]
+        known = [number for number, change in enumerate(changes, 1) if change.time <= time]
+        state: JsonObject = {}
+        for change in changes[: max(known, default=0)]:
+            for pointer in change.remove:
+                state = remove(state, pointer)
+            state = merge(state, change.merge)
+        return state
+
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        return sorted(each for each in self.sessions if each.replace("-", "").startswith(prefix))[:limit]
+
+    def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:
+        self._rows(session_id)
+        found = [problem for key, problem in self.found.items() if key[0] == session_id]
+        return found if evidence else [_bare(each) for each in found]
+
+    def problems(self, kind: ProblemKind | None, scope: Scope, limit: int) -> list[ListedProblem]:
+        listed = []
+        for key, ((session_id, of, _), problem) in enumerate(self.found.items(), 1):
+            s = self.sessions[session_id]
+            if kind in (None, of) and _within(scope, s, problem.started_at):
+                listed.append(ListedProblem(key, s.id, s.product, s.version, s.environment, _bare(problem)))
+        return listed[::-1][:limit]
+
+    def problem_counts(self, kind: ProblemKind, scope: Scope) -> list[ProblemCount]:
+        groups: dict[Any, list[ListedProblem]] = {}
+        for each in self.problems(kind, scope, 10**9):
+            groups.setdefault((each.problem.fingerprint, each.product, each.version), []).append(each)
+        counts = []
+        for group in groups.values():
+            last = max(group, key=lambda each: each.problem.started_at)
+            counts.append(
+                ProblemCount(
+                    last.problem.fingerprint or "",
+                    last.product,
+                    last.version,
+                    len(group),
+                    len({each.session_id for each in group}),
+                    min(each.problem.started_at for each in group),
+                    last.problem.started_at,
+                    last.problem.title,
+                    last.session_id,
+                )
+            )
+        return counts
+
+    def session_counts(
+        self, scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
+    ) -> list[SessionCount]:
+        groups: dict[tuple[Any, Any, Any, Any], list[Session]] = {}
+        for s in self.sessions.values():
+            if _within(scope, s, s.created_at):
+                dimensions: list[Dimension] = ["product", "version", "environment"]
+                product, version, environment = (getattr(s, d) if d in by else None for d in dimensions)
+                key = _bucket(bucket, s.created_at), product, version, environment
+                groups.setdefault(key, []).append(s)
+        counts = [
+            SessionCount(
+                *key,
+                len(group),
+                sum(s.status is Status.CRASHED for s in group),
+                sum(s.hangs > 0 for s in group),
+                sum(s.status is Status.LOST for s in group),
+                sum(s.hang_seconds for s in group),
+                sum(max(0, (s.ended_at or s.updated_at) - s.created_at) for s in group) / 1e6,
+            )
+            for key, group in groups.items()
+        ]
+        return sorted(counts, key=lambda c: (c.bucket or 0, c.product or "", c.version or ""))[:limit]
+
+    def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:
+        found = [
+            Overdue(s.id, s.updated_at, s.contact_timeout, s.last_seq.get(Origin.SERVER, 0))
+            for s in self.sessions.values()
+            if s.active
+            and s.contact_timeout
+            and now - max(s.updated_at, listening_since) > s.contact_timeout * 1e6
+        ]
+        return sorted(found, key=lambda o: o.updated_at + o.contact_timeout * 1e6)[:limit]
+
     def _rows(self, session_id: str) -> tuple[list[Event], list[Metric]]:
         if session_id not in self.sessions:
             raise UnknownSession(session_id)
@@ -62,3 +170,30 @@ class ModelStore:
     def ready(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def _bare(problem: Problem) -> Problem:
+    return msgspec.structs.replace(problem, evidence=EMPTY)
+
+
+def _within(scope: Scope, session: Session, time: int) -> bool:
+    asked = (
+        (scope.product, session.product),
+        (scope.version, session.version),
+        (scope.environment, session.environment),
+    )
+    return all(wanted in (None, is_) for wanted, is_ in asked) and (
+        (scope.since or 0) <= time < (10**18 if scope.until is None else scope.until)
+    )
+
+
+def _bucket(bucket: Bucket | None, time: int) -> int | None:
+    if bucket is None:
+        return None
+    moment = datetime.fromtimestamp(time / 1e6, UTC)
+    start = moment.replace(minute=0, second=0, microsecond=0)
+    if bucket != "hour":
+        start = start.replace(hour=0)
+    if bucket == "week":
+        start -= timedelta(days=start.weekday())
+    return int(start.timestamp()) * 1_000_000

@@ -11,8 +11,8 @@ from tests.contract.model_store import ModelStore
 from datacat.model.errors import UnknownSession
 from datacat.model.fold import fold
 from datacat.model.lifecycle import Status
-from datacat.model.records import Batch, End, Event, Metric, Origin, Record, Rejected, Start, State
-from datacat.store.port import Reader, Writer
+from datacat.model.records import Batch, End, Event, Exit, Metric, Origin, Record, Rejected, Start, State
+from datacat.store.port import Reader, Scope, Writer
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
@@ -22,10 +22,10 @@ class Store:
     writer: Writer
     reader: Reader
 
-    def add(self, session_id: str, *records: Record) -> None:
+    def add(self, session_id: str, *records: Record, origin: Origin = Origin.API, received: int = 7) -> None:
         with self.writer.transaction() as transaction:
-            batch = Batch(session_id, Origin.API, list(records))
-            transaction.save([fold(transaction.load(session_id), batch, 7)])
+            batch = Batch(session_id, origin, list(records))
+            transaction.save([fold(transaction.load(session_id), batch, received)])
 
 
 @pytest.fixture(params=["model", "sqlite"])
@@ -162,3 +162,149 @@ def test_a_state_of_many_changes_is_rebuilt_from_its_checkpoints(store):
 
 def test_a_ready_store_says_so(store):
     store.reader.ready()
+
+
+SECOND = 1_000_000
+DAY = 24 * 3600 * SECOND
+MONDAY = 4 * DAY
+
+
+def hang(time: int, monitor: str = "main", seq: int = 0, **data: object) -> Event:
+    raw = msgspec.Raw(msgspec.json.encode({"monitor": monitor, "seconds_since_heartbeat": 1, **data}))
+    return Event(seq=seq, time=time, name="application_appears_hung", data=raw)
+
+
+def recovery(time: int, monitor: str = "main") -> Event:
+    data = msgspec.Raw(msgspec.json.encode({"monitor": monitor, "seconds_hung": 3}))
+    return Event(time=time, name="application_recovered", data=data)
+
+
+def died(time: int, cause: str, **data: object) -> Exit:
+    return Exit(time=time, cause=cause, data=msgspec.Raw(msgspec.json.encode(data)))
+
+
+def test_a_hang_is_one_row_whose_evidence_stays_when_it_ends(store):
+    session_id = new_id()
+    store.add(session_id, Start(time=1), hang(10 * SECOND, stacks=[]))
+    (row,) = store.reader.problems_of(session_id, evidence=True)
+    assert (row.started_at, row.ended_at) == (9 * SECOND, None)
+    evidence = row.evidence
+    store.add(session_id, recovery(12 * SECOND), died(20 * SECOND, "signal", signal=9))
+    ended, crash = store.reader.problems_of(session_id, evidence=True)
+    assert (ended.ended_at, ended.seconds, ended.evidence) == (12 * SECOND, 3.0, evidence)
+    assert (crash.kind, crash.title) == ("crash", "killed by SIGKILL")
+    assert not store.reader.problems_of(session_id, evidence=False)[0].evidence
+    found = store.reader.session(session_id)
+    with store.writer.transaction() as transaction:
+        assert transaction.load(session_id) == found
+    assert found.exit == {"cause": "signal", "signal": 9}
+    assert (found.hangs, found.hang_seconds, found.first_hang_at) == (1, 3.0, 9 * SECOND)
+
+
+def test_a_session_that_had_no_problem_has_none(store):
+    session_id = new_id()
+    store.add(session_id, Start(time=1), event("saved"))
+    assert store.reader.problems_of(session_id, evidence=True) == []
+    with pytest.raises(UnknownSession):
+        store.reader.problems_of(new_id(), evidence=True)
+
+
+def test_problems_are_listed_with_the_one_heard_of_last_first_and_within_their_scope(store):
+    ids = [new_id() for _ in range(3)]
+    for n, session_id in enumerate(ids):
+        store.add(session_id, Start(time=1, product="editor", version=f"v{n}", environment="prod"))
+        store.add(session_id, hang((10 + n) * SECOND), died(20 * SECOND, "signal"))
+    store.add(ids[0], hang(5, "late", seq=1), origin=Origin.WATCHDOG)
+
+    def listed(kind=None, limit=99, **scope):
+        return [
+            (each.problem.kind, each.version) for each in store.reader.problems(kind, Scope(**scope), limit)
+        ]
+
+    assert listed(limit=3) == [("hang", "v0"), ("crash", "v2"), ("hang", "v2")]
+    assert listed("crash") == [("crash", "v2"), ("crash", "v1"), ("crash", "v0")]
+    assert listed(version="v1", product="editor", environment="prod") == [("crash", "v1"), ("hang", "v1")]
+    assert listed(product="other") == []
+    assert listed("hang", since=10 * SECOND, until=11 * SECOND) == [("hang", "v1")]
+    keys = [each.key for each in store.reader.problems(None, Scope(), 99)]
+    assert keys == sorted(keys, reverse=True)
+
+
+def test_problems_are_counted_by_fingerprint_and_version(store):
+    for n in range(5):
+        session_id = new_id()
+        store.add(session_id, Start(time=1, product="editor", version=f"v{n % 2}"))
+        store.add(session_id, hang((10 + n) * SECOND, "ui"), hang((10 + n) * SECOND, "db"))
+    counts = store.reader.problem_counts("hang", Scope(until=14 * SECOND))
+    assert {(c.version, c.count, c.sessions) for c in counts} == {("v0", 3, 3), ("v1", 2, 2)}
+    assert len(counts) == 4
+    newest = [c for c in counts if c.version == "v0"]
+    assert {(c.first_seen, c.last_seen, c.sample) for c in newest} == {(9 * SECOND, 13 * SECOND, session_id)}
+    assert store.reader.problem_counts("crash", Scope()) == []
+
+
+def test_sessions_are_counted_by_what_became_of_them(store):
+    def begin(time, version, *records):
+        store.add(new_id(), Start(time=time, product="editor", version=version), *records, received=time)
+
+    begin(MONDAY, "1", End(time=MONDAY + 10 * SECOND))
+    begin(MONDAY + 2 * DAY, "1", died(MONDAY + 2 * DAY + 5 * SECOND, "signal"))
+    begin(MONDAY + 7 * DAY, "2", hang(MONDAY + 7 * DAY + SECOND), recovery(MONDAY + 7 * DAY + 4 * SECOND))
+
+    def counted(bucket, by="", **scope):
+        rows = store.reader.session_counts(Scope(**scope), bucket, frozenset(by.split()), 99)
+        return [
+            (r.bucket, r.version, r.sessions, r.crashed, r.hung, r.lost, r.hang_seconds, r.seconds)
+            for r in rows
+        ]
+
+    assert counted(None) == [(None, None, 3, 1, 1, 0, 3.0, 15.0)]
+    assert counted("week") == [
+        (MONDAY, None, 2, 1, 0, 0, 0.0, 15.0),
+        (MONDAY + 7 * DAY, None, 1, 0, 1, 0, 3.0, 0.0),
+    ]
+    assert [row[:3] for row in counted("day", "version")] == [
+        (MONDAY, "1", 1), (MONDAY + 2 * DAY, "1", 1), (MONDAY + 7 * DAY, "2", 1),
+    ]  # fmt: skip
+    assert counted("hour", version="2", since=MONDAY, until=MONDAY + 7 * DAY) == []
+
+
+def test_sessions_that_broke_their_promise_are_found(store):
+    quick, slow, silent, ended = [new_id() for _ in range(4)]
+    store.add(quick, Start(time=1, contact_timeout=1.0), received=10 * SECOND)
+    store.add(slow, Start(time=1, contact_timeout=9.5), received=10 * SECOND)
+    store.add(silent, Start(time=1), received=10 * SECOND)
+    store.add(ended, Start(time=1, contact_timeout=1.0), End(time=2), received=10 * SECOND)
+
+    def overdue(now, listening_since=0):
+        return [each.session_id for each in store.reader.overdue(now * SECOND, listening_since * SECOND, 99)]
+
+    assert overdue(11) == []
+    assert overdue(12) == [quick]
+    assert overdue(30) == [quick, slow]
+    assert overdue(30, 22) == [quick]
+    store.add(quick, Event(seq=1, time=1, name="contact_lost"), origin=Origin.SERVER, received=30 * SECOND)
+    assert store.reader.session(quick).status is Status.LOST
+    assert overdue(30) == [slow]
+    store.add(quick, event("back"), received=31 * SECOND)
+    (again,) = [each for each in store.reader.overdue(99 * SECOND, 0, 99) if each.session_id == quick]
+    assert (again.updated_at, again.contact_timeout, again.last_seq) == (31 * SECOND, 1.0, 1)
+
+
+def test_the_state_of_any_moment_is_known(store):
+    session_id = new_id()
+    store.add(session_id, Start(time=0), *(State(time=n, merge={"n": n, str(n): n}) for n in range(1, 200)))
+    store.add(session_id, State(time=200, remove=["/1"], merge={"n": 200}))
+    assert store.reader.state_at(session_id, 0) == {}
+    assert store.reader.state_at(session_id, 2) == {"n": 2, "1": 1, "2": 2}
+    assert store.reader.state_at(session_id, 150)["n"] == 150
+    assert "1" not in store.reader.state_at(session_id, 999)
+
+
+def test_ids_are_found_by_their_first_digits(store):
+    ids = ["01934f5e-0000-7000-8000-000000000001", "01934f5e-1000-7000-8000-000000000002"]
+    for session_id in ids:
+        store.add(session_id, Start(time=1))
+    assert store.reader.ids_with_prefix("01934f5e", 5) == ids
+    assert store.reader.ids_with_prefix("01934f5e1", 5) == ids[1:]
+    assert store.reader.ids_with_prefix("2", 5) == []

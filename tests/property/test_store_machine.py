@@ -10,7 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.contract.model_store import ModelStore
 
 from datacat.ingest.committer import commit
-from datacat.model.records import Batch, Event, Metric, Origin, Record, Start, State
+from datacat.model.problems import ProblemKind
+from datacat.model.records import Batch, Event, Exit, Metric, Origin, Record, Start, State
+from datacat.store.port import Dimension, Scope
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
@@ -20,7 +22,9 @@ IDS = [f"01934f5e-0000-7000-8000-00000000000{n}" for n in range(3)]
 def record(seq: int, kind: str, text: str) -> Record:
     match kind:
         case "start":
-            return Start(seq=seq, time=seq, product=text)
+            return Start(seq=seq, time=seq, product=text, contact_timeout=seq / 2)
+        case "exit":
+            return Exit(seq=seq, time=seq, cause=text, message=text)
         case "state":
             return State(seq=seq, time=seq, merge={text: {text: seq}}, remove=[f"/{text}x"])
         case "metric":
@@ -29,8 +33,18 @@ def record(seq: int, kind: str, text: str) -> Record:
             return Event(seq=seq, time=seq, name=kind, data=msgspec.Raw(msgspec.json.encode({"text": text})))
 
 
+KINDS_OF_PROBLEM: tuple[ProblemKind, ...] = ("hang", "crash")
 KINDS = st.sampled_from(
-    ["start", "state", "metric", "saved", "application_appears_hung", "application_recovered"]
+    [
+        "start",
+        "state",
+        "metric",
+        "saved",
+        "exit",
+        "application_appears_hung",
+        "application_recovered",
+        "contact_lost",
+    ]
 )
 TEXTS = st.text("ab", min_size=1, max_size=2)
 batches = st.builds(
@@ -38,7 +52,7 @@ batches = st.builds(
         session_id, origin, [record(seq, *item) for seq, item in enumerate(items, first)]
     ),
     st.sampled_from(IDS),
-    st.sampled_from([Origin.APP, Origin.API, Origin.WATCHDOG]),
+    st.sampled_from([Origin.APP, Origin.API, Origin.WATCHDOG, Origin.SERVER]),
     st.integers(1, 6),
     st.lists(st.tuples(KINDS, TEXTS), max_size=6),
 )
@@ -49,14 +63,16 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "store.db"
+        self.now = 7
         self.model = ModelStore()
         self.writer = SqliteWriter(self.path, durability="normal")
         self.reader = SqliteReader(self.path, connections=1)
 
     @rule(group=st.lists(batches, min_size=1, max_size=4))
     def commit_a_group(self, group: list[Batch]) -> None:
-        expected = commit(self.model, group, 7)
-        outcomes = commit(self.writer, group, 7)
+        self.now += 500_000
+        expected = commit(self.model, group, self.now)
+        outcomes = commit(self.writer, group, self.now)
         assert [repr(each) for each in outcomes] == [repr(each) for each in expected]
 
     @rule()
@@ -71,6 +87,28 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.reader.session(session_id) == self.model.session(session_id)
             assert self.reader.events(session_id, 0, 99) == self.model.events(session_id, 0, 99)
             assert self.reader.metrics(session_id, 0, 99) == self.model.metrics(session_id, 0, 99)
+            assert self.reader.state_at(session_id, 3) == self.model.state_at(session_id, 3)
+            expected = self.model.problems_of(session_id, evidence=True)
+            assert self.reader.problems_of(session_id, evidence=True) == expected
+
+    @invariant()
+    def both_stores_count_the_same(self) -> None:
+        for scope in (Scope(), Scope(product="a", since=2, until=5)):
+            for kind in KINDS_OF_PROBLEM:
+                counts = [each.problem_counts(kind, scope) for each in (self.reader, self.model)]
+                totals = [
+                    sorted((c.fingerprint, str(c.product), c.count, c.sessions) for c in each)
+                    for each in counts
+                ]
+                assert totals[0] == totals[1]
+            by: frozenset[Dimension] = frozenset({"product"})
+            counted = self.reader.session_counts(scope, "week", by, 99)
+            assert counted == self.model.session_counts(scope, "week", by, 99)
+        overdue = [
+            sorted(map(repr, each.overdue(self.now, self.now - 1_000_000, 99)))
+            for each in (self.reader, self.model)
+        ]
+        assert overdue[0] == overdue[1]
 
     def teardown(self) -> None:
         self.reader.close()

@@ -7,7 +7,10 @@ What must hold, and is decided here and nowhere else:
   number is refused whole. So a client may send again whatever it is unsure of.
 - **One bad record never blocks those behind it.** It is rejected, its number is used up, and it
   is counted as lost, so the session knows exactly what it lacks.
-- **Status follows from the records**, by the table in :mod:`datacat.model.lifecycle`.
+- **Status follows from the records**, by the table in :mod:`datacat.model.lifecycle`. What several
+  watchers saw of one hang or one death adds up in :mod:`datacat.model.verdict`.
+- **Contact is any byte from the program's side**, an empty batch too. What the server itself says
+  is none, and its word that contact is lost counts only while that is still so.
 - **Every change of state is kept**, with the whole state every :data:`CHECKPOINT_EVERY` changes,
   so that the state at any moment can be answered without replaying a long run.
 """
@@ -15,12 +18,12 @@ What must hold, and is decided here and nowhere else:
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from datacat.model import limits
-from datacat.model.causes import GOODBYES
 from datacat.model.errors import InvalidInput, SequenceGap, UnknownSession
-from datacat.model.lifecycle import FINAL, HANG_EVENTS, RECOVERY_EVENTS, Status, Trigger, next_status
+from datacat.model.lifecycle import CONTACT_LOST, HANG_EVENTS, RECOVERY_EVENTS
+from datacat.model.problems import Problem
 from datacat.model.records import (
     Answer,
     Batch,
@@ -38,8 +41,11 @@ from datacat.model.records import (
 )
 from datacat.model.session import Change, Session
 from datacat.model.state import JsonObject, merge, remove
+from datacat.model.verdict import Verdict
 
 CHECKPOINT_EVERY: Final = 64
+
+_WATCHED: Final = HANG_EVENTS | RECOVERY_EVENTS | {CONTACT_LOST}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,6 +61,7 @@ class Folded(Struct, frozen=True):
     events: list[Event]
     metrics: list[Metric]
     changes: list[Change]
+    problems: list[Problem]
     answer: Answer
 
 
@@ -79,7 +86,7 @@ def fold(session: Session | None, batch: Batch, received: int) -> Folded:
         if not isinstance(start, Start):
             raise UnknownSession(batch.session_id)
         session = Session(id=batch.session_id, created_at=start.time, updated_at=received)
-    return _Folding(session, batch, last_seq).run(received)
+    return _Folding(session, batch, last_seq, received).run()
 
 
 def _first_seq(record: Record | Rejected) -> int:
@@ -89,13 +96,12 @@ def _first_seq(record: Record | Rejected) -> int:
 class _Folding:
     """One batch's way through: the session's moving parts, until they are one session again."""
 
-    def __init__(self, session: Session, batch: Batch, last_seq: int) -> None:
+    def __init__(self, session: Session, batch: Batch, last_seq: int, received: int) -> None:
         self.before = session
         self.batch = batch
         self.last_seq = last_seq
+        self.verdict = Verdict(session, batch.origin, received)
         self.changed: dict[str, Any] = {}
-        self.status = session.status
-        self.hung_monitors = session.hung_monitors
         self.state = session.state
         self.state_bytes = session.state_bytes
         self.lost = session.lost
@@ -104,20 +110,17 @@ class _Folding:
         self.changes: list[Change] = []
         self.rejected: list[Rejected] = []
 
-    def run(self, received: int) -> Folded:
+    def run(self) -> Folded:
         duplicates = self._take_all()
         before, records = self.before, self.batch.records
-        if records:
-            self.changed["updated_at"] = received
-            if duplicates < len(records) and self.status not in FINAL:
-                self._move(Trigger.CONTACT)
+        if self.batch.origin is not Origin.SERVER:
+            self.verdict.contact()
         if self.events:
             self.changed["last_event"] = self.events[-1].name
             self.changed["last_event_at"] = self.events[-1].time
+        concluded, problems = self.verdict.conclude()
         session = msgspec.structs.replace(
             before,
-            status=self.status,
-            hung_monitors=self.hung_monitors,
             state=self.state,
             state_bytes=self.state_bytes,
             lost=self.lost,
@@ -126,6 +129,7 @@ class _Folding:
             changes=before.changes + len(self.changes),
             last_seq={**before.last_seq, self.batch.origin: self.last_seq},
             **self.changed,
+            **concluded,
         )
         answer = Answer(
             accepted=len(records) - duplicates - len(self.rejected),
@@ -133,7 +137,7 @@ class _Folding:
             last_seq=self.last_seq,
             rejected=self.rejected,
         )
-        return Folded(session, self.events, self.metrics, self.changes, answer)
+        return Folded(session, self.events, self.metrics, self.changes, problems, answer)
 
     def _take_all(self) -> int:
         duplicates = 0
@@ -152,9 +156,8 @@ class _Folding:
             if kind is Metric:
                 add_metric(record)  # type: ignore[arg-type]  # the exact type was just asked
             elif kind is Event:
-                add_event(record)  # type: ignore[arg-type]  # the exact type was just asked
-                if record.name in HANG_EVENTS or record.name in RECOVERY_EVENTS:  # type: ignore[union-attr]  # as above
-                    self._hang_or_recovery(record)  # type: ignore[arg-type]  # as above
+                if record.name not in _WATCHED or self._watched(record):  # type: ignore[union-attr,arg-type]  # as above
+                    add_event(record)  # type: ignore[arg-type]  # as above
             else:
                 self._take_rare(record, previous, seq)
         self.last_seq = seq
@@ -172,10 +175,9 @@ class _Folding:
                 # What is known already was not lost after all: a retry may cover it again.
                 self.lost += record.seq - max(record.first - 1, previous)
             case End():
-                self._finish(Trigger.GOODBYE, record.time, "clean")
+                self.verdict.end(record)
             case Exit():
-                trigger = Trigger.GOODBYE if record.cause in GOODBYES else Trigger.CRASH
-                self._finish(trigger, record.time, record.cause)
+                self.verdict.exit(record)
             case Rejected():
                 self._reject(record)
 
@@ -185,8 +187,15 @@ class _Folding:
         if self.batch.origin is not Origin.API:
             self.lost += 1
 
-    def _move(self, trigger: Trigger) -> None:
-        self.status = next_status(self.status, trigger)
+    def _watched(self, event: Event) -> bool:
+        """Whether ``event`` is to be kept: the server's word is not, once time has overtaken it."""
+        if event.name == CONTACT_LOST:
+            return self.batch.origin is not Origin.SERVER or self.verdict.silence()
+        if event.name in HANG_EVENTS:
+            self.verdict.hang(event)
+        else:
+            self.verdict.recovery(event)
+        return True
 
     def _fill_in(self, start: Start) -> None:
         for field in (
@@ -197,32 +206,12 @@ class _Folding:
             "machine_id",
             "pid",
             "parent_session_id",
+            "contact_timeout",
         ):
             if getattr(self.before, field) is None and (value := getattr(start, field)) is not None:
                 self.changed[field] = value
         if not self.before.tags and start.tags:
             self.changed["tags"] = tuple(start.tags)
-
-    def _finish(self, trigger: Trigger, time: int, cause: str) -> None:
-        if self.status in FINAL:
-            return
-        self.changed["hung_at_end"] = self.status is Status.HUNG
-        self.changed["ended_at"] = time
-        self.changed["cause"] = cause
-        self._move(trigger)
-
-    def _hang_or_recovery(self, event: Event) -> None:
-        """A program may have several monitors: it is hung while any of them says so."""
-        if self.status in FINAL:
-            return
-        monitor = _monitor_name(event.data)
-        others = tuple(name for name in self.hung_monitors if name != monitor)
-        if event.name in HANG_EVENTS:
-            self.hung_monitors = (*others, monitor)
-            self._move(Trigger.HANG)
-        else:
-            self.hung_monitors = others
-            self._move(Trigger.CONTACT if others else Trigger.RECOVERY)
 
     def _change_state(self, record: State, seq: int) -> None:
         try:
@@ -238,14 +227,6 @@ class _Folding:
         number = self.before.changes + len(self.changes) + 1
         checkpoint = state if number % CHECKPOINT_EVERY == 0 else None
         self.changes.append(Change(record.time, record.merge, record.remove, checkpoint))
-
-
-def _monitor_name(data: Raw) -> str:
-    try:
-        name = msgspec.json.decode(data).get("monitor")
-    except (msgspec.DecodeError, AttributeError):
-        return "main"
-    return name if isinstance(name, str) else "main"
 
 
 def _checked_size(state: JsonObject, before: int, change: JsonObject) -> int:

@@ -1,8 +1,9 @@
 """The life of a session, as a table.
 
-What must hold: a session's status follows from its records alone, in their order. ``ended`` and
-``crashed`` are final: whatever comes later is stored and changes nothing here. ``hung`` is left
-by recovering or by any end, and a session that was hung when it ended says so for ever.
+What must hold: a session's status follows from its records alone, in their order. ``crashed`` is
+final. ``ended`` is left for ``crashed`` by a correction, and by nothing else: an end that merely
+came with the interpreter's, and that another watcher saw to be a bad one. ``hung`` is left by
+recovering or by any end, and a session that was hung when it ended says so for ever.
 The table below is the whole rule; the diagram in the documentation is drawn from it.
 """
 
@@ -28,6 +29,7 @@ class Trigger(StrEnum):
     RECOVERY = "recovery"
     GOODBYE = "goodbye"
     CRASH = "crash"
+    CORRECTION = "correction"
     SILENCE = "silence"
 
 
@@ -40,6 +42,7 @@ TRANSITIONS: Final[dict[Status, dict[Trigger, Status]]] = {
         Trigger.RECOVERY: _A,
         Trigger.GOODBYE: _E,
         Trigger.CRASH: _C,
+        Trigger.CORRECTION: _C,
         Trigger.SILENCE: _L,
     },
     _H: {
@@ -48,6 +51,7 @@ TRANSITIONS: Final[dict[Status, dict[Trigger, Status]]] = {
         Trigger.RECOVERY: _A,
         Trigger.GOODBYE: _E,
         Trigger.CRASH: _C,
+        Trigger.CORRECTION: _C,
         Trigger.SILENCE: _L,
     },
     _L: {
@@ -56,13 +60,16 @@ TRANSITIONS: Final[dict[Status, dict[Trigger, Status]]] = {
         Trigger.RECOVERY: _A,
         Trigger.GOODBYE: _E,
         Trigger.CRASH: _C,
+        Trigger.CORRECTION: _C,
         Trigger.SILENCE: _L,
     },
-    _E: dict.fromkeys(Trigger, _E),
+    _E: {**dict.fromkeys(Trigger, _E), Trigger.CORRECTION: _C},
     _C: dict.fromkeys(Trigger, _C),
 }
 
 FINAL: Final = frozenset({Status.ENDED, Status.CRASHED})
+"""Where a program is over; nothing that it did before makes it run again."""
+
 RUNNING: Final = frozenset({Status.ACTIVE, Status.HUNG})
 """What ``active`` in the JSON is true for: a hung program is still running."""
 
@@ -70,6 +77,9 @@ HANG_EVENTS: Final = frozenset({"application_appears_hung", "app_appears_hung"})
 """The founding design writes the event's name both ways."""
 
 RECOVERY_EVENTS: Final = frozenset({"application_recovered"})
+
+CONTACT_LOST: Final = "contact_lost"
+"""The server's own word; of any other origin it is an event like others."""
 
 
 def next_status(status: Status, trigger: Trigger) -> Status:

@@ -36,6 +36,9 @@ MAX_RECORD_BYTES: Final = 1024 * 1024
 MAX_RECORDS: Final = 10_000
 """Records in one request."""
 
+MAX_EXIT_BYTES: Final = 128 * 1024
+"""What is kept of how a program went, as JSON: what is longer is shortened, never refused."""
+
 MAX_SEQ: Final = 2**53 - 1
 """The highest record number: what every JSON reader still holds exactly."""
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from datacat.model.hangs import Hang
 from datacat.model.lifecycle import RUNNING, Status
 from datacat.model.records import Origin
 
@@ -14,6 +15,11 @@ class Session(Struct, frozen=True, kw_only=True):
     Times are microseconds since the Unix epoch, UTC. ``created_at`` and ``ended_at`` are read from
     the program's clock, ``updated_at`` from the server's: it is when the server last heard of it.
     ``events``, ``metrics`` and ``changes`` count the rows; the n-th event has number n - 1.
+
+    ``cause`` is the verdict; ``exit`` holds what the watchers said, each in its own words.
+    ``said_goodbye`` is true after an end record, ``ended_by`` who was the first to tell the end.
+    ``recent_hangs`` are those that last and a few that do not; ``silent_since`` is when a lost
+    session was last heard of, on the server's clock.
     """
 
     id: str
@@ -22,8 +28,17 @@ class Session(Struct, frozen=True, kw_only=True):
     ended_at: int | None = None
     status: Status = Status.ACTIVE
     cause: str | None = None
+    exit: dict[str, Any] | None = None
+    said_goodbye: bool = False
+    ended_by: Origin | None = None
     hung_at_end: bool = False
-    hung_monitors: tuple[str, ...] = ()
+    hangs: int = 0
+    hang_seconds: float = 0.0
+    first_hang_at: int | None = None
+    recent_hangs: tuple[Hang, ...] = ()
+    contact_timeout: float | None = None
+    times_lost: int = 0
+    silent_since: int | None = None
     product: str | None = None
     version: str | None = None
     environment: str | None = None

@@ -7,12 +7,17 @@ suite, in ``tests/contract``.
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Raw, Struct
 
 from datacat.model.fold import Folded
+from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
+from datacat.model.state import JsonObject
+
+Bucket = Literal["hour", "day", "week"]
+Dimension = Literal["product", "version", "environment"]
 
 
 class EventRow(Struct, frozen=True, gc=False):
@@ -34,6 +39,65 @@ class MetricRow(Struct, frozen=True, gc=False):
     value: float
     unit: str | None
     tags: Raw
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """Which sessions, and which time: from ``since`` on, before ``until``; None asks for all."""
+
+    product: str | None = None
+    version: str | None = None
+    environment: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+class ListedProblem(Struct, frozen=True):
+    """A problem among those of other sessions; ``key`` grows with each that is heard of."""
+
+    key: int
+    session_id: str
+    product: str | None
+    version: str | None
+    environment: str | None
+    problem: Problem
+
+
+class ProblemCount(Struct, frozen=True):
+    """A fingerprint in one version of one product; title and sample session are those of the latest."""
+
+    fingerprint: str
+    product: str | None
+    version: str | None
+    count: int
+    sessions: int
+    first_seen: int
+    last_seen: int
+    title: str
+    sample: str
+
+
+class SessionCount(Struct, frozen=True):
+    """What became of the sessions that began in a bucket; a dimension not asked for is None."""
+
+    bucket: int | None
+    product: str | None
+    version: str | None
+    environment: str | None
+    sessions: int
+    crashed: int
+    hung: int
+    lost: int
+    hang_seconds: float
+    seconds: float
+
+
+class Overdue(Struct, frozen=True):
+    """A session that has been silent for longer than it promised; ``last_seq`` is the server's own."""
+
+    session_id: str
+    updated_at: int
+    contact_timeout: float
+    last_seq: int
 
 
 class Transaction(Protocol):
@@ -82,6 +146,36 @@ class Reader(Protocol):
 
     def metrics(self, session_id: str, first: int, limit: int) -> list[MetricRow]:
         """The metrics numbered ``first`` and up, oldest first."""
+        ...
+
+    def state_at(self, session_id: str, time: int) -> JsonObject:
+        """The state as the changes made up to ``time`` left it."""
+        ...
+
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """Ids that begin with ``prefix``: hexadecimal digits, without hyphens."""
+        ...
+
+    def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:
+        """A session's problems in the order in which they were heard of."""
+        ...
+
+    def problems(self, kind: ProblemKind | None, scope: Scope, limit: int) -> list[ListedProblem]:
+        """Problems that began in the scope's time, without evidence, the one heard of last first."""
+        ...
+
+    def problem_counts(self, kind: ProblemKind, scope: Scope) -> list[ProblemCount]:
+        """How often each fingerprint began in the scope's time, in each version of each product."""
+        ...
+
+    def session_counts(
+        self, scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
+    ) -> list[SessionCount]:
+        """What became of the sessions that began in the scope's time, by bucket and dimensions, in order."""
+        ...
+
+    def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:
+        """Running sessions, silent at ``now`` for longer than promised though somebody listened so long."""
         ...
 
     def ready(self) -> None:

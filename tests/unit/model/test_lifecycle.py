@@ -10,15 +10,16 @@ def test_every_status_has_an_answer_to_every_trigger():
 
 
 @given(st.lists(st.sampled_from(Trigger)))
-def test_a_final_status_is_never_left(triggers):
+def test_a_final_status_is_left_by_a_correction_alone_and_for_a_crash(triggers):
     status = Status.ACTIVE
-    final = None
     for trigger in triggers:
-        status = next_status(status, trigger)
-        if final is not None:
-            assert status is final
-        if status in FINAL:
-            final = status
+        before, status = status, next_status(status, trigger)
+        if before in FINAL and status is not before:
+            assert (before, trigger, status) == (Status.ENDED, Trigger.CORRECTION, Status.CRASHED)
+
+
+def test_a_crash_is_never_left():
+    assert {next_status(Status.CRASHED, trigger) for trigger in Trigger} == {Status.CRASHED}
 
 
 def test_a_lost_session_that_speaks_is_active_again():

@@ -1,8 +1,17 @@
+from uuid import UUID
+
 import apsw
 import pytest
 
+from datacat.ingest.committer import commit
 from datacat.model.errors import StoreError, StoreUnavailable
-from datacat.store.sqlite.connect import connect, migrate, migrations
+from datacat.model.lifecycle import Status
+from datacat.model.records import Batch, Event, Origin
+from datacat.store.port import Scope
+from datacat.store.sqlite import problems
+from datacat.store.sqlite.connect import APPLICATION_ID, connect, migrate, migrations
+from datacat.store.sqlite.reader import SqliteReader
+from datacat.store.sqlite.writer import SqliteWriter
 
 
 def schema(database):
@@ -16,6 +25,63 @@ def test_the_migrations_one_by_one_add_up_to_the_schema(tmp_path):
         step_by_step.execute(script)
     assert schema(step_by_step) == schema(at_once)
     assert at_once.pragma("user_version") == len(migrations())
+
+
+def test_a_database_of_the_first_version_keeps_its_sessions(tmp_path):
+    path = tmp_path / "first.db"
+    first = apsw.Connection(str(path))
+    first.execute(migrations()[0])
+    first.pragma("application_id", APPLICATION_ID)
+    first.pragma("user_version", 1)
+    for n, status in enumerate(("hung", "ended", "crashed"), 1):
+        first.execute(
+            "INSERT INTO session (id, created_at, updated_at, ended_at, status, cause, hung_at_end, hung_monitors, "
+            "tags, state_bytes, events, metrics, changes, lost, last_seq) "
+            "VALUES (?, 1, 2, 3, ?, 'signal', 0, '[\"main\"]', '[]', 2, 0, 0, 0, 0, '{\"app\":1}')",
+            (bytes(15) + bytes([n]), status),
+        )
+    first.close()
+    connect(path).close()
+    reader = SqliteReader(path, connections=1)
+    hung, ended, crashed = (str(UUID(int=n)) for n in (1, 2, 3))
+    found = [reader.session(each) for each in (hung, ended, crashed)]
+    assert [(each.status, each.said_goodbye) for each in found if each] == [
+        (Status.HUNG, False),
+        (Status.ENDED, True),
+        (Status.CRASHED, False),
+    ]
+    assert [problem.kind for problem in reader.problems_of(crashed, evidence=True)] == ["crash"]
+    reader.close()
+    writer = SqliteWriter(path)
+    recovered = Event(seq=2, time=5, name="application_recovered")
+    commit(writer, [Batch(hung, Origin.APP, [recovered])], 9)
+    with writer.transaction() as transaction:
+        session = transaction.load(hung)
+    assert session is not None
+    assert session.status is Status.ACTIVE
+    writer.close()
+
+
+def test_questions_over_many_sessions_read_an_index(tmp_path):
+    database = connect(tmp_path / "new.db")
+    scope = Scope(since=1, until=2)
+    queries: dict[tuple[str, tuple[object, ...]], str] = {
+        problems._newest_sql(None, Scope(), 9): "SCAN p; ",
+        problems._newest_sql("hang", Scope(product="p"), 9): "SCAN p; ",
+        problems._newest_sql(
+            "hang", scope, 9
+        ): "problem_started_at (kind=? AND started_at>? AND started_at<?)",
+        problems._newest_sql(None, scope, 9): "problem_started_at (kind=? AND started_at>? AND started_at<?)",
+        problems._counts_sql("hang", scope): "SEARCH p USING INDEX problem_",
+        problems._session_counts_sql(scope, "day", frozenset({"product"}), 9): "session_created_at",
+        (problems._OVERDUE, (9, 1, 9)): "USING INDEX session_due",
+        (problems._OF_SESSION, (1, 1)): "SEARCH problem USING INDEX sqlite_autoindex_problem_1",
+    }
+    for (sql, values), expected in queries.items():
+        plan = "; ".join(row[3] for row in database.execute("EXPLAIN QUERY PLAN " + sql, values))
+        assert expected in plan, (sql, plan)
+        if sql is problems._OVERDUE or "SCAN p;" in plan:
+            assert "TEMP B-TREE" not in plan, (sql, plan)
 
 
 def test_a_database_up_to_date_is_left_as_it_is(tmp_path):

@@ -10,14 +10,39 @@ import apsw
 from msgspec import Raw
 
 from datacat.model.errors import UnknownSession
+from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
-from datacat.store.port import EventRow, MetricRow
+from datacat.model.state import JsonObject
+from datacat.store.port import (
+    Bucket,
+    Dimension,
+    EventRow,
+    ListedProblem,
+    MetricRow,
+    Overdue,
+    ProblemCount,
+    Scope,
+    SessionCount,
+)
+from datacat.store.sqlite import problems
 from datacat.store.sqlite.connect import connect_reader, errors_of
-from datacat.store.sqlite.rows import COLUMNS, LEVELS, STATE_SQL, id_bytes, one_integer, session_of, state_of
+from datacat.store.sqlite.rows import (
+    COLUMNS,
+    LEVELS,
+    STATE_AT_SQL,
+    STATE_SQL,
+    id_bytes,
+    one_integer,
+    session_of,
+    state_of,
+    with_hyphens,
+)
 
 _SESSION: Final = f"SELECT key, {', '.join(COLUMNS)} FROM session WHERE id = ?"  # noqa: S608  # constants only
 _KEY: Final = "SELECT key FROM session WHERE id = ?"
 _IDS: Final = "SELECT lower(hex(id)) FROM session WHERE key > ? ORDER BY key LIMIT ?"
+_IDS_BETWEEN: Final = "SELECT lower(hex(id)) FROM session WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
+_LAST_CHANGE: Final = "SELECT n FROM change WHERE session = ? AND time <= ? ORDER BY n DESC LIMIT 1"
 _EVENTS: Final = """
     SELECT e.time, name.name, e.level, e.message, e.data
     FROM event AS e JOIN name ON name.key = e.name
@@ -51,7 +76,7 @@ class SqliteReader:
         """Ids in the order of first storing."""
         with self._connection() as database:
             start = self._key(database, after) if after else 0
-            return [_with_hyphens(row[0]) for row in database.execute(_IDS, (start, limit))]
+            return [with_hyphens(row[0]) for row in database.execute(_IDS, (start, limit))]
 
     def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:
         """A range of one session's events."""
@@ -70,6 +95,47 @@ class SqliteReader:
                 MetricRow(time, name, kind, value, unit or None, Raw(tags))
                 for time, name, kind, value, unit, tags in rows
             ]
+
+    def state_at(self, session_id: str, time: int) -> JsonObject:
+        """The state as the changes made up to ``time`` left it; walks back from the last change."""
+        with self._connection() as database, database:
+            key = self._key(database, session_id)
+            last = one_integer(database, _LAST_CHANGE, (key, time))
+            changes = [] if last is None else list(database.execute(STATE_AT_SQL, (key, last)))
+        return state_of(changes)
+
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        """A range of the ids' index."""
+        bounds = [bytes.fromhex(prefix.ljust(32, digit)) for digit in "0f"]
+        with self._connection() as database:
+            return [with_hyphens(row[0]) for row in database.execute(_IDS_BETWEEN, (*bounds, limit))]
+
+    def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:
+        """One session's problems."""
+        with self._connection() as database:
+            return problems.problems_of(database, self._key(database, session_id), evidence=evidence)
+
+    def problems(self, kind: ProblemKind | None, scope: Scope, limit: int) -> list[ListedProblem]:
+        """The newest problems."""
+        with self._connection() as database:
+            return problems.newest(database, kind, scope, limit)
+
+    def problem_counts(self, kind: ProblemKind, scope: Scope) -> list[ProblemCount]:
+        """Problems counted by fingerprint, product and version."""
+        with self._connection() as database:
+            return problems.counts(database, kind, scope)
+
+    def session_counts(
+        self, scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
+    ) -> list[SessionCount]:
+        """Sessions counted by bucket and dimensions."""
+        with self._connection() as database:
+            return problems.session_counts(database, scope, bucket, by, limit)
+
+    def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:
+        """The sessions that broke their promise."""
+        with self._connection() as database:
+            return problems.overdue(database, now, listening_since, limit)
 
     def ready(self) -> None:
         """Ask the database the smallest question."""
@@ -95,7 +161,3 @@ class SqliteReader:
         if key is None:
             raise UnknownSession(session_id)
         return key
-
-
-def _with_hyphens(digits: str) -> str:
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -6,6 +6,7 @@ from uuid import UUID
 import apsw
 import msgspec
 
+from datacat.model.hangs import Hang
 from datacat.model.lifecycle import Status
 from datacat.model.records import Origin
 from datacat.model.session import Session
@@ -21,7 +22,6 @@ COLUMNS: Final = (
     "status",
     "cause",
     "hung_at_end",
-    "hung_monitors",
     "product",
     "version",
     "environment",
@@ -30,6 +30,7 @@ COLUMNS: Final = (
     "pid",
     "tags",
     "parent_session_id",
+    "contact_timeout",
     "state_bytes",
     "events",
     "metrics",
@@ -39,13 +40,24 @@ COLUMNS: Final = (
     "last_event_at",
     "last_heartbeat_at",
     "last_seq",
+    "exit",
+    "said_goodbye",
+    "ended_by",
+    "hangs",
+    "hang_seconds",
+    "first_hang_at",
+    "recent_hangs",
+    "times_lost",
+    "silent_since",
 )
+"""The first two never change."""
 
 LEVELS: Final = ("debug", "info", "warning", "error", "fatal")
 """A level is stored as its place here; only ever add at the end."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _texts: Final = msgspec.json.Decoder(tuple[str, ...])
+_hangs: Final = msgspec.json.Decoder(tuple[Hang, ...])
 _seqs: Final = msgspec.json.Decoder(dict[Origin, int])
 
 
@@ -68,6 +80,11 @@ def id_bytes(session_id: str) -> bytes:
     return UUID(session_id).bytes
 
 
+def with_hyphens(digits: str) -> str:
+    """An id as it is written, from its 32 hexadecimal digits."""
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def row_of(session: Session) -> Row:
     """The values of :data:`COLUMNS`."""
     return (
@@ -78,7 +95,6 @@ def row_of(session: Session) -> Row:
         session.status.value,
         session.cause,
         int(session.hung_at_end),
-        json_text(session.hung_monitors),
         session.product,
         session.version,
         session.environment,
@@ -87,6 +103,7 @@ def row_of(session: Session) -> Row:
         session.pid,
         json_text(session.tags),
         session.parent_session_id,
+        session.contact_timeout,
         session.state_bytes,
         session.events,
         session.metrics,
@@ -96,6 +113,15 @@ def row_of(session: Session) -> Row:
         session.last_event_at,
         session.last_heartbeat_at,
         json_text(session.last_seq),
+        None if session.exit is None else json_text(session.exit),
+        int(session.said_goodbye),
+        session.ended_by,
+        session.hangs,
+        session.hang_seconds,
+        session.first_hang_at,
+        json_text(session.recent_hangs),
+        session.times_lost,
+        session.silent_since,
     )
 
 
@@ -106,9 +132,12 @@ def session_of(row: Row, state: JsonObject) -> Session:
         "id": str(UUID(bytes=values["id"])),
         "status": Status(values["status"]),
         "hung_at_end": bool(values["hung_at_end"]),
-        "hung_monitors": _texts.decode(values["hung_monitors"]),
         "tags": _texts.decode(values["tags"]),
         "last_seq": _seqs.decode(values["last_seq"]),
+        "exit": None if values["exit"] is None else msgspec.json.decode(values["exit"]),
+        "said_goodbye": bool(values["said_goodbye"]),
+        "ended_by": None if values["ended_by"] is None else Origin(values["ended_by"]),
+        "recent_hangs": _hangs.decode(values["recent_hangs"]),
     }
     return Session(state=state, **values)
 
@@ -121,9 +150,17 @@ STATE_SQL: Final = """
 """
 """The last checkpoint and the changes after it."""
 
+STATE_AT_SQL: Final = """
+    SELECT merge, remove, checkpoint FROM change
+    WHERE session = ?1 AND n <= ?2 AND n >= coalesce(
+        (SELECT max(n) FROM change WHERE session = ?1 AND n <= ?2 AND checkpoint IS NOT NULL), 0)
+    ORDER BY n
+"""
+"""The same, up to the change numbered ?2."""
+
 
 def state_of(changes: list[Row]) -> JsonObject:
-    """The state that the rows of :data:`STATE_SQL` add up to."""
+    """The state that the rows of :data:`STATE_SQL` or :data:`STATE_AT_SQL` add up to."""
     state: JsonObject = {}
     for merged, removed, checkpoint in changes:
         if checkpoint is not None:

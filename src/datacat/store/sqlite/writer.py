@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 from datacat.model.fold import Folded
 from datacat.model.session import Session
 from datacat.store.sqlite.connect import Durability, connect, errors_of
+from datacat.store.sqlite.problems import UPSERT_PROBLEM, problem_row
 from datacat.store.sqlite.rows import (
     COLUMNS,
     LEVELS,
@@ -52,7 +53,7 @@ _LEVEL_NUMBERS: Final = {level: number for number, level in enumerate(LEVELS)}
 _SESSION_BY_ID: Final = f"SELECT key, {', '.join(COLUMNS)} FROM session WHERE id = ?"  # noqa: S608  # constants only
 _UPSERT_SESSION: Final = (
     f"INSERT INTO session ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # constants only
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[1:])} "
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[2:])} "
     "RETURNING key"
 )
 
@@ -123,6 +124,9 @@ class SqliteWriter:
         self._insert("event", 7, [row for key, fold in in_order for row in self._event_rows(key, fold)])
         self._insert("metric", 5, [row for key, fold in in_order for row in self._metric_rows(key, fold)])
         self._insert("change", 6, [row for key, fold in in_order for row in _change_rows(key, fold)])
+        for key, fold in in_order:
+            for problem in fold.problems:
+                self._database.execute(UPSERT_PROBLEM, problem_row(key, problem))
 
     def close(self) -> None:
         """Let go of the database; the write-ahead log is folded into the file."""

@@ -1,0 +1,177 @@
+"""The ``problem`` table, and the questions that go over many sessions."""
+
+from typing import Any, Final
+
+import apsw
+from msgspec import Raw
+
+from datacat.model.problems import Problem, ProblemKind
+from datacat.store.port import (
+    Bucket,
+    Dimension,
+    ListedProblem,
+    Overdue,
+    ProblemCount,
+    Scope,
+    SessionCount,
+)
+from datacat.store.sqlite.rows import Row, with_hyphens
+
+_COLUMNS: Final = (
+    "kind",
+    "number",
+    "started_at",
+    "ended_at",
+    "seconds",
+    "monitor",
+    "detail",
+    "fingerprint",
+    "title",
+)
+
+UPSERT_PROBLEM: Final = (
+    f"INSERT INTO problem (session, {', '.join(_COLUMNS)}, evidence) "  # noqa: S608  # constants only
+    f"VALUES ({', '.join('?' * (len(_COLUMNS) + 2))}) ON CONFLICT (session, kind, number) DO UPDATE SET "
+    f"{', '.join(f'{column} = excluded.{column}' for column in _COLUMNS[2:])}, "
+    "evidence = coalesce(excluded.evidence, evidence)"
+)
+_OF_SESSION: Final = (
+    f"SELECT {', '.join(_COLUMNS)}, CASE WHEN ? THEN evidence END FROM problem "  # noqa: S608  # constants only
+    "WHERE session = ? ORDER BY key"
+)
+_OVERDUE: Final = """
+    SELECT lower(hex(id)), updated_at, contact_timeout, coalesce(json_extract(last_seq, '$.server'), 0)
+    FROM session
+    WHERE contact_timeout IS NOT NULL AND status IN ('active', 'hung')
+      AND updated_at + CAST(contact_timeout * 1000000 AS INTEGER) < ?1
+      AND CAST(contact_timeout * 1000000 AS INTEGER) < ?1 - ?2
+    ORDER BY updated_at + CAST(contact_timeout * 1000000 AS INTEGER) LIMIT ?3
+"""
+
+_HOUR: Final = 3_600_000_000
+_BUCKETS: Final[dict[Bucket, tuple[int, int]]] = {
+    # A bucket's length, and how far before 1970-01-01, a Thursday, one begins: a week does on Monday.
+    "hour": (_HOUR, 0),
+    "day": (24 * _HOUR, 0),
+    "week": (7 * 24 * _HOUR, 3 * 24 * _HOUR),
+}
+
+
+def problem_row(session: int, problem: Problem) -> Row:
+    """The values of :data:`UPSERT_PROBLEM`."""
+    values = [getattr(problem, column) for column in _COLUMNS]
+    return (session, *values, str(problem.evidence, "utf-8") if problem.evidence else None)
+
+
+def problems_of(database: apsw.Connection, session: int, *, evidence: bool) -> list[Problem]:
+    """One session's problems, oldest first."""
+    return [_problem(row) for row in database.execute(_OF_SESSION, (evidence, session))]
+
+
+def newest(
+    database: apsw.Connection, kind: ProblemKind | None, scope: Scope, limit: int
+) -> list[ListedProblem]:
+    """Problems of many sessions, the one heard of last first."""
+    sql, values = _newest_sql(kind, scope, limit)
+    return [
+        ListedProblem(key, with_hyphens(session), product, version, environment, _problem((*row, None)))
+        for key, session, product, version, environment, *row in database.execute(sql, values)
+    ]
+
+
+def counts(database: apsw.Connection, kind: ProblemKind, scope: Scope) -> list[ProblemCount]:
+    """How often each fingerprint was seen in each version of each product."""
+    sql, values = _counts_sql(kind, scope)
+    return [
+        ProblemCount(fingerprint, product, version, count, sessions, first, last, title, with_hyphens(sample))
+        for fingerprint, product, version, count, sessions, first, last, title, sample in database.execute(
+            sql, values
+        )
+    ]
+
+
+def session_counts(
+    database: apsw.Connection, scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
+) -> list[SessionCount]:
+    """What became of the sessions, a row a bucket and group."""
+    sql, values = _session_counts_sql(scope, bucket, by, limit)
+    return [SessionCount(*row) for row in database.execute(sql, values)]
+
+
+def overdue(database: apsw.Connection, now: int, listening_since: int, limit: int) -> list[Overdue]:
+    """The sessions that broke their promise, the longest overdue first."""
+    rows = database.execute(_OVERDUE, (now, listening_since, limit))
+    return [Overdue(with_hyphens(row[0]), *row[1:]) for row in rows]
+
+
+def _problem(row: Row) -> Problem:
+    *values, evidence = row
+    fields: dict[str, Any] = dict(zip(_COLUMNS, values, strict=True))
+    return Problem(**fields, evidence=Raw(evidence or ""))
+
+
+def _newest_sql(kind: ProblemKind | None, scope: Scope, limit: int) -> tuple[str, Row]:
+    # In a span of time the index finds the few rows to sort; without one the table is walked from its
+    # end until there are enough, and the plus keeps an index from being preferred to that.
+    timed = scope.since is not None or scope.until is not None
+    where, values = _where("p.started_at", scope, ("p.kind = ?" if timed else "+p.kind = ?", kind))
+    if timed and kind is None:
+        where += " AND p.kind IN ('hang', 'crash', 'lost')"
+    columns = ", ".join(f"p.{column}" for column in _COLUMNS)
+    return (
+        (
+            f"SELECT p.key, lower(hex(s.id)), s.product, s.version, s.environment, {columns} "  # noqa: S608  # ours
+            f"FROM problem AS p JOIN session AS s ON s.key = p.session {where} ORDER BY p.key DESC LIMIT ?"
+        ),
+        (*values, limit),
+    )
+
+
+def _counts_sql(kind: ProblemKind, scope: Scope) -> tuple[str, Row]:
+    # The bare columns come from the row that has the maximum: SQLite promises that.
+    where, values = _where("p.started_at", scope, ("p.kind = ?", kind))
+    return (
+        (
+            "SELECT p.fingerprint, s.product, s.version, count(*), count(DISTINCT p.session), "  # noqa: S608  # ours
+            "min(p.started_at), max(p.started_at), p.title, lower(hex(s.id)) "
+            f"FROM problem AS p JOIN session AS s ON s.key = p.session {where} "
+            "GROUP BY p.fingerprint, s.product, s.version"
+        ),
+        values,
+    )
+
+
+def _session_counts_sql(
+    scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
+) -> tuple[str, Row]:
+    where, values = _where("s.created_at", scope, ("", None))
+    start = "NULL"
+    if bucket is not None:
+        length, before = _BUCKETS[bucket]
+        start = f"(s.created_at + {before}) / {length} * {length} - {before}"
+    columns = ", ".join(
+        f"s.{each}" if each in by else "NULL" for each in ("product", "version", "environment")
+    )
+    return (
+        (
+            f"SELECT {start}, {columns}, count(*), sum(s.status = 'crashed'), sum(s.hangs > 0), "  # noqa: S608  # ours
+            "sum(s.status = 'lost'), total(s.hang_seconds), "
+            "total(max(0, coalesce(s.ended_at, s.updated_at) - s.created_at)) / 1e6 "
+            f"FROM session AS s {where} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT ?"
+        ),
+        (*values, limit),
+    )
+
+
+def _where(time: str, scope: Scope, kind: tuple[str, ProblemKind | None]) -> tuple[str, Row]:
+    asked = {
+        kind[0]: kind[1],
+        "s.product = ?": scope.product,
+        "s.version = ?": scope.version,
+        "s.environment = ?": scope.environment,
+        f"{time} >= ?": scope.since,
+        f"{time} < ?": scope.until,
+    }
+    conditions = [condition for condition, value in asked.items() if value is not None]
+    values = tuple(value for value in asked.values() if value is not None)
+    return (f"WHERE {' AND '.join(conditions)}" if conditions else ""), values
