@@ -11,6 +11,7 @@ from datacat.api import errors, openapi
 from datacat.api.health import healthz, readyz
 from datacat.api.sessions import SessionsController
 from datacat.ingest.committer import Committer
+from datacat.ingest.liveness import Liveness
 from datacat.model.clock import Clock
 from datacat.store.port import Reader
 
@@ -25,7 +26,7 @@ def create_app(
     """The ASGI application.
 
     Args:
-        ingest: started and stopped with the application.
+        ingest: started and stopped with the application; told of sessions that fall silent.
         open_reader: called once the store is there.
         clock: the server's time.
         more_handlers: routes of other stations, such as the Grafana export.
@@ -37,7 +38,8 @@ def create_app(
         await ingest.start()
         readers.append(open_reader())
         try:
-            yield
+            async with Liveness(ingest, readers[0], clock).running():
+                yield
         finally:
             readers.pop().close()  # first: the last one to close folds the log into the file, and must be the writer
             await ingest.stop()

@@ -130,12 +130,14 @@ class SessionsController(Controller):
         ingest: Ingest,
         origin: Annotated[
             str,
-            HeaderParameter(name="Datacat-Origin", description="Who wrote them: app, watchdog or server."),
+            HeaderParameter(
+                name="Datacat-Origin", description="Who wrote them: app, watchdog, parent or server."
+            ),
         ] = "app",
     ) -> Answer:
         """Record a batch, exactly once: what the server has already is skipped, a gap is answered 409.
 
-        A start record begins the session where it is new.
+        A start record begins the session where it is new. A batch without a record is a sign of life.
         """
         body = await read_body(request)
         return await ingest.submit(admit.records(parse_session_id(session_id), origin, body), size=len(body))

@@ -10,6 +10,7 @@ from msgspec import Meta, Raw, Struct, field
 
 from datacat.model.errors import InvalidInput
 from datacat.model.ids import new_session_id, parse_session_id
+from datacat.model.limits import MAX_CONTACT_TIMEOUT
 from datacat.model.records import (
     Batch,
     End,
@@ -46,6 +47,7 @@ class CreateBody(Struct):
     pid: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     tags: Tags | None = None
     parent_session_id: Label | None = None
+    contact_timeout: Annotated[float, Meta(gt=0, le=MAX_CONTACT_TIMEOUT)] | None = None
 
 
 class EventBody(Struct):
@@ -83,6 +85,7 @@ def create(body: bytes, now: int) -> Batch:
         pid=asked.pid,
         tags=asked.tags or [],
         parent_session_id=asked.parent_session_id,
+        contact_timeout=asked.contact_timeout,
     )
     return _plain(session_id, start)
 
@@ -142,10 +145,10 @@ def records(session_id: str, origin: str, body: bytes) -> Batch:
     if written_by is None or written_by is Origin.API:
         raise InvalidInput(
             "unknown_origin",
-            "Datacat-Origin says who wrote the records: app (the default), watchdog or server",
+            "Datacat-Origin says who wrote the records: app (the default), watchdog, parent or server",
             field="Datacat-Origin",
             found=origin[:40],
-            expected="app, watchdog or server",
+            expected="app, watchdog, parent or server",
         )
     return Batch(session_id, written_by, codec.decode_batch(body))
 

@@ -1,0 +1,123 @@
+"""Who promised contact and is silent: the server's own verdict, when no other watcher is left.
+
+What must hold: only time in which the server was there to listen counts. A server that has just
+started, that stood still, or whose machine slept has heard nobody, and that says nothing about
+anybody. So whenever its clocks disagree, or its own look comes late, listening begins anew.
+
+:class:`Listening` decides and waits for nothing; :class:`Liveness` asks it every second. The word
+itself is a record like others, and the fold believes it only while it is still so.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from msgspec import Raw
+
+from datacat.ingest.committer import Committer
+from datacat.model.clock import Clock
+from datacat.model.lifecycle import CONTACT_LOST
+from datacat.model.records import Batch, Event, Origin
+from datacat.store.port import Overdue, Reader
+from datacat.wire.codec import encode
+
+logger = logging.getLogger(__name__)
+
+CHECK_INTERVAL: Final = 1.0
+"""Seconds between two looks."""
+
+_JUMP: Final = 2.0
+"""Seconds by which the two clocks may disagree, or a look be late, with nothing having happened."""
+
+_AT_ONCE: Final = 1_000
+"""Sessions found in one look; the others are found in the next."""
+
+
+class Listening:
+    """Since when the server has been listening without a break.
+
+    Args:
+        now: microseconds since the epoch.
+        monotonic: seconds of the clock that never goes back.
+    """
+
+    def __init__(self, now: int, monotonic: float) -> None:
+        self.since = now
+        self._last = now, monotonic
+
+    def look(self, now: int, monotonic: float) -> int:
+        """The moment, in microseconds since the epoch, from which silence may be counted."""
+        before, monotonic_before = self._last
+        self._last = now, monotonic
+        passed = monotonic - monotonic_before
+        jumped = abs((now - before) / 1_000_000 - passed) > _JUMP
+        if jumped or passed > CHECK_INTERVAL + _JUMP:
+            self.since = now
+        return self.since
+
+
+def word_of(overdue: Overdue, now: int) -> Batch:
+    """What the server has to say of a session that broke its promise."""
+    data = encode(
+        {"silent_seconds": (now - overdue.updated_at) / 1_000_000, "promised": overdue.contact_timeout}
+    )
+    event = Event(seq=overdue.last_seq + 1, time=now, name=CONTACT_LOST, level="error", data=Raw(data))
+    return Batch(overdue.session_id, Origin.SERVER, [event])
+
+
+class Liveness:
+    """Looks for silent sessions, and says so through the committer.
+
+    Args:
+        ingest: takes the word.
+        reader: finds the sessions; may be asked from any thread.
+        clock: the server's time.
+        sleep: waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        ingest: Committer,
+        reader: Reader,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._ingest = ingest
+        self._reader = reader
+        self._clock = clock
+        self._sleep = sleep
+        self._listening = Listening(clock.now(), clock.monotonic())
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look again and again while the block lasts."""
+        task = asyncio.create_task(self._run(), name="datacat-liveness")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def check(self) -> int:
+        """One look; how many sessions were found silent."""
+        now = self._clock.now()
+        since = self._listening.look(now, self._clock.monotonic())
+        found = await asyncio.to_thread(self._reader.overdue, now, since, _AT_ONCE)
+        told = [self._ingest.submit(word_of(overdue, now), size=0) for overdue in found]
+        for outcome in await asyncio.gather(*told, return_exceptions=True):
+            # What could not be taken now is found again by the next look.
+            if isinstance(outcome, BaseException):
+                logger.debug("a loss of contact could not be recorded", exc_info=outcome)
+        return len(found)
+
+    async def _run(self) -> None:
+        while True:
+            await self._sleep(CHECK_INTERVAL)
+            try:
+                await self.check()
+            except Exception:
+                # The next look may succeed, and nobody else looks.
+                logger.exception("silent sessions could not be looked for")
