@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from datacat.api import errors, openapi
+from datacat.api import errors, openapi, verdicts
 from datacat.api.health import healthz, readyz
 from datacat.api.sessions import SessionsController
 from datacat.ingest.committer import Committer
@@ -47,6 +47,10 @@ def create_app(
     return Litestar(
         route_handlers=[
             SessionsController,
+            verdicts.list_problems,
+            verdicts.list_hangs,
+            verdicts.list_crashes,
+            verdicts.get_reliability,
             healthz,
             readyz,
             openapi.document,

@@ -17,7 +17,7 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, Referenc
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
 
-from datacat.api.views import Ok, SessionCreated, SessionView
+from datacat.api.views import DossierAnswer, Ok, SessionCreated, SessionView
 from datacat.ingest.admit import MERGE_PATCH, CreateBody, EventBody, MetricBody
 from datacat.model.records import Answer
 from datacat.version import __version__
@@ -51,6 +51,7 @@ OK: Final = answers(Ok, "It is durable.")
 CREATED: Final = answers(SessionCreated, "The session is there, new or as it was.")
 SESSION: Final = answers(SessionView, "The session, streamed.")
 SESSIONS: Final = answers(list[SessionView], "Every session, streamed.")
+DOSSIER: Final = answers(DossierAnswer, "All that there is to see of how the session went.")
 TAKEN: Final = answers(Answer, "What became of the records; they are durable.")
 
 WRITE_PROBLEMS: Final = problems(400, 404, 413, 415, 422, 503)
@@ -150,6 +151,7 @@ def config() -> OpenAPIConfig:
         path="/docs",
         tags=[
             Tag("sessions", "One run of one program: its state, events, metrics and heartbeat."),
+            Tag("verdicts", "What hung, what crashed, what fell silent, and how often."),
             Tag("grafana", "What Grafana reads."),
             Tag("health", "Is the service there, and can it do its work?"),
         ],

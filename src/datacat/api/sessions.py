@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, Response, get, post
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
@@ -16,7 +16,8 @@ from datacat.ingest.committer import Committer
 from datacat.model.errors import InvalidInput, UnknownSession
 from datacat.model.ids import parse_session_id
 from datacat.model.records import Answer, Batch
-from datacat.query import sessions
+from datacat.query import dossier, sessions
+from datacat.wire.codec import encode
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -51,6 +52,19 @@ class SessionsController(Controller):
         session = await asyncio.to_thread(sessions.find, reader, _known(session_id))
         pieces = sessions.whole(reader, session, events=events, metrics=metrics)
         return Stream(sessions.gathered(pieces), media_type="application/json")
+
+    @get("/{session_id:str}/dossier", responses={**openapi.DOSSIER, **openapi.problems(404, 422, 503)})
+    async def get_dossier(self, session_id: str, reader: Sessions, clock: ServerClock) -> Response[bytes]:
+        """How the session went, with the evidence. The first digits of an id will do where no other begins so.
+
+        The verdict in a sentence, the exit's details, the hangs with their stacks, the last 100 events, the
+        state at the end and 30 seconds before, and the last 20 points of each metric.
+        """
+
+        def read() -> bytes:
+            return encode(dossier.dossier(reader, dossier.find(reader, session_id), clock.now()))
+
+        return Response(await asyncio.to_thread(read), media_type="application/json")
 
     @post(
         "/{session_id:str}/state",

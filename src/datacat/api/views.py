@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from datacat.query.dossier import PointView, StateBefore, VerdictView
 from datacat.query.sessions import SessionHead
 
 
@@ -45,3 +46,23 @@ class SessionView(SessionHead, kw_only=True, omit_defaults=True):
 
     events: list[EventAnswer] = []
     metrics: list[MetricAnswer] = []
+
+
+class SeriesAnswer(Struct):
+    """The last points of one metric with one set of tags, oldest first."""
+
+    name: str
+    kind: str
+    unit: str | None
+    tags: list[str]
+    points: list[PointView]
+
+
+class DossierAnswer(Struct):
+    """How a session went, or stands, with the evidence; the lists have their newest entries, oldest first."""
+
+    verdict: VerdictView
+    session: SessionHead
+    state_before: StateBefore
+    events: list[EventAnswer]
+    metrics: list[SeriesAnswer]

@@ -44,12 +44,14 @@ class Hang(Struct, frozen=True, kw_only=True):
     stacks: bool = False
     fingerprint: str
     place: str
+    code: str = ""
 
     @property
     def title(self) -> str:
         """A sentence for people: ``blocked in Queue.get (worker.py:31): item = q.get()``."""
         word = "hung" if self.kind == "unknown" else self.kind
-        return f"{word} in {self.place}" if self.place else f"{word}, no stacks known"
+        code = f": {self.code}" if self.code else ""
+        return f"{word} in {self.place}{code}" if self.place else f"{word}, no stacks known"
 
 
 class Ledger:
@@ -106,7 +108,12 @@ class Ledger:
         kind = found.kind if known.kind == "unknown" else known.kind
         if found.stacks and not known.stacks:
             better = msgspec.structs.replace(
-                known, kind=kind, stacks=True, fingerprint=found.fingerprint, place=found.place
+                known,
+                kind=kind,
+                stacks=True,
+                fingerprint=found.fingerprint,
+                place=found.place,
+                code=found.code,
             )
             self._put(better, evidence)
         elif kind != known.kind:
@@ -147,22 +154,21 @@ def read_object(data: Raw) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def place_of(frames: list[Frame]) -> str:
-    """Where a thread stands, in one line: the program's own line, and what it called there.
+def place_of(frames: list[Frame]) -> tuple[str, str]:
+    """Where a thread stands: what the program called, its own line that called it, and that line's code.
 
     >>> place_of([Frame("/srv/worker.py", 31, "main", "item = q.get()"),
     ...           Frame("/usr/lib/python3.11/queue.py", 171, "Queue.get", "self.not_empty.wait()"),
     ...           Frame("/usr/lib/python3.11/threading.py", 320, "Condition.wait", "waiter.acquire()")])
-    'Queue.get (worker.py:31): item = q.get()'
+    ('Queue.get (worker.py:31)', 'item = q.get()')
     """
     if not frames:
-        return ""
+        return "", ""
     own = [index for index, frame in enumerate(frames) if not _of_a_library(frame)]
     index = own[-1] if own else len(frames) - 1
     line, called = frames[index], frames[min(index + 1, len(frames) - 1)]
     base = line.file.replace("\\", "/").rpartition("/")[2]
-    code = f": {line.code}" if line.code else ""
-    return f"{called.function} ({base}:{line.line}){code}"[:500]
+    return f"{called.function} ({base}:{line.line})"[:300], line.code[:300]
 
 
 def _of_a_library(frame: Frame) -> bool:
@@ -175,6 +181,7 @@ def _read(event: Event, data: dict[str, Any]) -> Hang:
     kind = data.get("kind")
     silent = _seconds(data.get("seconds_since_heartbeat"), 0.0)
     standing = steady_frames(data) if kind == "spinning" else frames or steady_frames(data)
+    place, code = place_of(standing)
     return Hang(
         number=0,
         monitor=_monitor(data),
@@ -182,7 +189,8 @@ def _read(event: Event, data: dict[str, Any]) -> Hang:
         started_at=event.time - int(min(silent * 1e6, event.time)),
         stacks=bool(standing),
         fingerprint=hang_fingerprint(data),
-        place=place_of(standing),
+        place=place,
+        code=code,
     )
 
 

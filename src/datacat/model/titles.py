@@ -5,13 +5,22 @@ from typing import Any, Final
 
 from datacat.model import causes
 from datacat.model.fingerprint import crash_frames
-from datacat.model.hangs import place_of
+from datacat.model.hangs import Hang, place_of
+from datacat.model.lifecycle import Status
+from datacat.model.session import Session
 
 _LONGEST: Final = 300
 
 _WORDS: Final = {
     causes.OUT_OF_MEMORY: "killed by the kernel, out of memory",
     causes.UNKNOWN: "gone without a word",
+}
+
+
+_ENDINGS: Final = {
+    causes.CLEAN: "ended normally",
+    causes.INTERRUPTED: "ended, interrupted by SIGINT",
+    causes.REPLACED: "ended, replaced by another program",
 }
 
 
@@ -25,8 +34,8 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
 
     >>> crash_title("signal", {"signal": 9})
     'killed by SIGKILL'
-    >>> crash_title("killed_while_hung", {}, "Queue.get (worker.py:31): item = q.get()")
-    'killed while hung in Queue.get (worker.py:31): item = q.get()'
+    >>> crash_title("killed_while_hung", {}, "Queue.get (worker.py:31)")
+    'killed while hung in Queue.get (worker.py:31)'
     >>> text = 'Traceback (most recent call last):\n  File "/a/b.py", line 3, in f\nValueError: 7'
     >>> crash_title("exception", {"type": "ValueError", "message": "7", "traceback": text})
     'ValueError: 7, in f (b.py:3)'
@@ -49,8 +58,56 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
             words = "the interpreter crashed" + (f" by {by}" if by else "")
         case _:
             words = _WORDS.get(cause, cause)
-    where = place_of(crash_frames(details)) if cause in (causes.EXCEPTION, causes.INTERPRETER_CRASH) else ""
+    framed = cause in (causes.EXCEPTION, causes.INTERPRETER_CRASH)
+    where, _ = place_of(crash_frames(details) if framed else [])
     return f"{words}, in {where}" if where else words
+
+
+def sentence(session: Session, now: int) -> str:
+    """The verdict on a session, in one plain sentence; ``now`` is in microseconds since the epoch."""
+    hang = next((each for each in reversed(session.recent_hangs) if not each.recovered), None)
+    match session.status:
+        case Status.CRASHED:
+            return f"crashed: {_crashed(session, hang)}"
+        case Status.HUNG:
+            return f"hung for {_long(hang, now)}, {hang.title}" if hang else "hung"
+        case Status.LOST:
+            silent = (now - (session.silent_since or session.updated_at)) / 1e6
+            return f"lost: silent for {silent:.1f} s, having promised contact every {session.contact_timeout:g} s"
+        case Status.ENDED:
+            words = _ENDINGS.get(session.cause or "", "ended")
+            return f"{words}, while {_hung(hang, now)}" if hang else words + _hangs_in_all(session)
+        case Status.ACTIVE:
+            return "running" + _hangs_in_all(session)
+
+
+def _crashed(session: Session, hang: Hang | None) -> str:
+    cause, details = session.cause or causes.UNKNOWN, session.exit or {}
+    if not session.hung_at_end:
+        return crash_title(cause, details)
+    end = session.ended_at or 0
+    if cause != causes.KILLED_WHILE_HUNG:
+        return f"{crash_title(cause, details)}, while {_hung(hang, end)}"
+    by = signal_name(details)
+    return (f"killed by {by}" if by else "killed") + f" while {_hung(hang, end)}"
+
+
+def _hung(hang: Hang | None, now: int) -> str:
+    if hang is None:
+        return "hung"
+    return f"hung for {_long(hang, now)}" + (f" in {hang.place}" if hang.place else "")
+
+
+def _long(hang: Hang, now: int) -> str:
+    seconds = max(0, now - hang.started_at) / 1e6 if hang.seconds is None else hang.seconds
+    return f"{seconds:.1f} s"
+
+
+def _hangs_in_all(session: Session) -> str:
+    if not session.hangs:
+        return ""
+    times = "once" if session.hangs == 1 else f"{session.hangs} times"
+    return f"; it hung {times}, for {session.hang_seconds:.1f} s in all"
 
 
 def signal_name(details: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 
 from datacat.model.errors import UnknownSession
 from datacat.model.session import Session
+from datacat.query.problems import HangView, hangs_of
 from datacat.store.port import EventRow, MetricRow, Reader
 from datacat.wire.codec import encode
 from datacat.wire.timestamps import rfc3339
@@ -44,7 +45,9 @@ class MetricView(Struct, gc=False):
 class SessionHead(Struct, kw_only=True):
     """A session without its events and metrics.
 
-    ``lost`` counts the records that were recorded but never arrived; ``cause`` says how it ended.
+    ``lost`` counts the records that were recorded but never arrived; ``cause`` says how it ended,
+    ``exit`` what was seen of that: the cause in the watchers' own words, ``exit_code``, ``signal``,
+    ``traceback`` and their like. ``time_to_first_hang`` and ``contact_timeout`` are seconds.
     """
 
     id: str
@@ -54,7 +57,10 @@ class SessionHead(Struct, kw_only=True):
     active: bool
     status: str
     cause: str | None
+    exit: dict[str, Any] | None
     hung_at_end: bool
+    hangs: list[HangView]
+    time_to_first_hang: float | None
     product: str | None
     version: str | None
     environment: str | None
@@ -63,12 +69,13 @@ class SessionHead(Struct, kw_only=True):
     pid: int | None
     tags: tuple[str, ...]
     parent_session_id: str | None
+    contact_timeout: float | None
     last_heartbeat_at: str | None
     lost: int
     state: dict[str, Any]
 
 
-def head(session: Session) -> SessionHead:
+def head(session: Session, hangs: list[HangView]) -> SessionHead:
     """What is answered of a session before its lists."""
     return SessionHead(
         id=session.id,
@@ -78,7 +85,12 @@ def head(session: Session) -> SessionHead:
         active=session.active,
         status=session.status.value,
         cause=session.cause,
+        exit=session.exit,
         hung_at_end=session.hung_at_end,
+        hangs=hangs,
+        time_to_first_hang=None
+        if session.first_hang_at is None
+        else max(0, session.first_hang_at - session.created_at) / 1_000_000,
         product=session.product,
         version=session.version,
         environment=session.environment,
@@ -87,6 +99,7 @@ def head(session: Session) -> SessionHead:
         pid=session.pid,
         tags=session.tags,
         parent_session_id=session.parent_session_id,
+        contact_timeout=session.contact_timeout,
         last_heartbeat_at=_moment(session.last_heartbeat_at),
         lost=session.lost,
         state=session.state,
@@ -105,12 +118,15 @@ def find(reader: Reader, session_id: str) -> Session:
     return session
 
 
-def whole(reader: Reader, session: Session, *, events: bool = True, metrics: bool = True) -> Iterator[bytes]:
-    """The session's JSON object, in pieces; ``events`` and ``metrics`` say whether the lists are in it."""
-    yield encode(head(session))[:-1]
+def whole(
+    reader: Reader, session: Session, *, events: bool = True, metrics: bool = True, stacks: bool = True
+) -> Iterator[bytes]:
+    """The session's JSON object, in pieces; the flags say whether the lists, and the hangs' stacks, are in it."""
+    hangs = hangs_of(reader, session.id, evidence=stacks) if session.hangs else []
+    yield encode(head(session, hangs))[:-1]
     if events:
         yield b',"events":['
-        yield from _pages(reader.events, session.id, session.events, _event_view)
+        yield from _pages(reader.events, session.id, session.events, event_view)
         yield b"]"
     if metrics:
         yield b',"metrics":['
@@ -128,7 +144,7 @@ def every(reader: Reader) -> Iterator[bytes]:
         for session_id in ids:
             if (session := reader.session(session_id)) is not None:
                 yield separator
-                yield from whole(reader, session)
+                yield from whole(reader, session, stacks=False)
                 separator = b","
         after = ids[-1]
     yield b"]"
@@ -153,7 +169,8 @@ def _pages(
         yield (b"," if first else b"") + encode([view(row) for row in rows])[1:-1]
 
 
-def _event_view(row: EventRow) -> EventView:
+def event_view(row: EventRow) -> EventView:
+    """An event's row as it is answered."""
     return EventView(rfc3339(row.time), row.name, row.level, row.message, row.data)
 
 

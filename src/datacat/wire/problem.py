@@ -39,6 +39,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "bad_timestamp": (422, "Not a timestamp"),
     "bad_pointer": (422, "Not a JSON Pointer"),
     "bad_id": (422, "Not a session id"),
+    "ambiguous_id": (422, "Several sessions begin so"),
     "unknown_origin": (422, "The origin is not known"),
     "unknown_type": (422, "The record type is not known"),
     "not_contiguous": (422, "The numbers of a batch leave a gap or go back"),
