@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, flush, serve
+from datacat.cli import demo, flush, run, serve
 
 app = typer.Typer(
     name="datacat",
@@ -13,3 +13,5 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(demo.demo)
 app.command()(flush.flush)
+# What follows the program is the program's, whatever it looks like.
+app.command(context_settings={"allow_interspersed_args": False})(run.run)

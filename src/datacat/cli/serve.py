@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from datacat.model.errors import ConfigurationError, StoreError
-from datacat.server import run, settings
+
+if TYPE_CHECKING:
+    from datacat.server.settings import Settings
 
 
 def serve(
@@ -33,6 +35,8 @@ def serve(
     config: Annotated[Path | None, typer.Option(help="A TOML file with these settings.")] = None,
 ) -> None:
     """Run the service. Every option is also DATACAT_<NAME> in the environment, and a key in --config."""
+    from datacat.server import run, settings  # a second, which the other commands need not wait
+
     flags = {
         "host": host,
         "port": port,
@@ -50,7 +54,7 @@ def serve(
         raise typer.Exit(1) from None
 
 
-def _announce(url: str, chosen: settings.Settings) -> None:
+def _announce(url: str, chosen: "Settings") -> None:
     typer.echo(f"datacat listens on {url}")
     typer.echo(f"  database   {Path(chosen.database).absolute()} ({chosen.durability} durability)")
     typer.echo(f"  API pages  {url}/docs")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from datacat.client.arguments import Tags, label, tag_list
+from datacat.client.claim import Claim, claim
 from datacat.client.monitors import Monitors
 from datacat.client.options import DEFAULT_URL, Options, check_options
 from datacat.client.pulse import Pulse
@@ -70,7 +71,7 @@ def create_session(
         hostname: by default this machine's.
         machine_id: what tells this machine from others of its name.
         tags: a list of text, or a mapping.
-        session_id: a UUID, to go on with a session; by default a new one.
+        session_id: a UUID, to go on with a session; by default that of ``datacat run``, or a new one.
         clock: whose time is written; for tests.
         transport: makes what the records are sent by; for tests, see :mod:`datacat.testing`.
         **options: ``watchdog`` (False, or whether ``DATACAT_WATCHDOG=1`` is set: a small process beside
@@ -112,4 +113,6 @@ def create_session(
         tags=tag_list(tags),
         contact_timeout=behaviour.contact_timeout if behaviour.end_at_exit else None,
     )
+    run = claim(os.environ) if session_id is None and transport is None else Claim(session_id)
+    session_id, start.parent_session_id = run
     return Session(start, behaviour, session_id=session_id, clock=clock, make_transport=transport)
