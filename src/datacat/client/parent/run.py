@@ -105,7 +105,15 @@ class _Watch:
             parent_session_id=offered_by(os.environ),
             contact_timeout=program.options.contact_timeout,
         )
-        self._recorder = Recorder(session_id, start, program.options, clock, origin=Origin.PARENT)
+        timeout = program.options.contact_timeout
+        self._recorder = Recorder(
+            session_id,
+            start,
+            program.options,
+            clock,
+            origin=Origin.PARENT,
+            contact_every=timeout and timeout / 4,
+        )
 
     def to_the_end(self) -> int:
         """Record the program's life; its wait status."""
