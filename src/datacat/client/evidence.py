@@ -4,6 +4,7 @@ One stack says where a thread stands; several say whether it moves, and its proc
 whether it works. They are taken before the hang is told, so that the telling has all of it.
 """
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -91,6 +92,8 @@ def kind_of(used: float | None, seconds: float) -> str:
 
 def native_id(ident: int) -> int:
     """The system's number for a thread of this process; 0 where it is not known."""
+    if sys.platform == "linux" and ident == threading.main_thread().ident:
+        return os.getpid()  # after a fork the thread itself still has its parent's
     for thread in threading.enumerate():
         if thread.ident == ident:
             return thread.native_id or 0

@@ -23,6 +23,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from datacat.client import procfs, pulse
+from datacat.client.oom import MemoryKills
 from datacat.client.outside import Back, Continued, Finding, Outside, Silent, Stopped
 from datacat.client.pulse import PulseReader
 
@@ -52,9 +53,7 @@ _PIDFD_INFO_EXIT: Final = 1 << 3
 def main() -> None:
     """Read the settings from the standard input, leave the program's family, and watch."""
     settings: Settings = marshal.loads(sys.stdin.buffer.read())  # noqa: S302  # from our own parent
-    process = os.pidfd_open(settings["pid"])
-    if procfs.start_time(settings["pid"]) != settings["process_start"]:
-        return
+    process = _open(settings)
     if os.fork():
         os._exit(0)
     os.chdir("/")
@@ -64,7 +63,20 @@ def main() -> None:
         name.write("datacat-watch")
     if settings["root"]:
         os.environ["DATACAT_JOURNAL_DIR"] = settings["root"]
-    Watch(settings, process).run()
+    watch = Watch(settings)
+    if process is None:
+        watch.bury(None)
+    else:
+        watch.run(process)
+
+
+def _open(settings: Settings) -> int | None:
+    """The program's pidfd; None when it has ended already."""
+    try:
+        process = os.pidfd_open(settings["pid"])
+    except ProcessLookupError:
+        return None
+    return process if procfs.start_time(settings["pid"]) == settings["process_start"] else None
 
 
 class Watch:
@@ -72,29 +84,33 @@ class Watch:
 
     Args:
         settings: what the program told.
-        process: its pidfd.
     """
 
-    def __init__(self, settings: Settings, process: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._process = process
         self._pulse = PulseReader(settings["pulse"])
         self._outside = Outside(time.monotonic(), INTERVAL)
+        self._memory_kills = MemoryKills()
+        self._memory_kills.look(settings["pid"])
         self._log: WatchdogLog | None = None
         self._sample_at = time.monotonic()
 
-    def run(self) -> None:
-        """Until the program has ended, and what there is to say of it is delivered or written down."""
+    def run(self, process: int) -> None:
+        """Until the program of this pidfd has ended, and what there is to say of it is delivered or written down."""
         poll = select.poll()
-        poll.register(self._process, select.POLLIN)
+        poll.register(process, select.POLLIN)
         poll.register(self._settings["ended"], 0)  # its other end goes with the program: POLLHUP
         while not (ended := dict(poll.poll(INTERVAL * 1000))):
-            self._look()
+            self._look(process)
         # The pipe may be a moment faster than the process.
-        replaced = self._process not in ended and not select.select([self._process], [], [], 0.2)[0]
-        status = None if replaced else self._wait_status()
+        replaced = process not in ended and not select.select([process], [], [], 0.2)[0]
+        self.bury(None if replaced else self._wait_status(process), replaced=replaced)
+
+    def bury(self, status: int | None, *, replaced: bool = False) -> None:
+        """Say how it ended, and deliver what it left; nothing, where it has seen to both itself."""
         if self._log is not None or self._something_to_say(status):
-            self.log.bury(status, self._pulse.goodbye, replaced=replaced)
+            signs = None if replaced else (status, self._memory_kills.happened)
+            self.log.bury(signs, self._pulse.goodbye)
 
     def _something_to_say(self, status: int | None) -> bool:
         """Whether the program left anything undone: a verdict, or a journal."""
@@ -113,7 +129,7 @@ class Watch:
             self._log = WatchdogLog(self._settings)
         return self._log
 
-    def _look(self) -> None:
+    def _look(self, process: int) -> None:
         now = time.monotonic()
         pid = self._settings["pid"]
         slots = self._pulse.slots()
@@ -121,14 +137,14 @@ class Watch:
         unable = self._outside.unable(now, slots)
         traced = state == "t" or (unable and procfs.traced(pid))
         for found in self._outside.look(now, state, traced, slots):
-            self._tell(found, slots)
+            self._tell(found, slots, process)
         if unable:
             self.log.keep_in_contact()
         if (interval := self._settings["process_metrics"]) and now >= self._sample_at:
             self._sample_at = now + interval
             self.log.sample_process()
 
-    def _tell(self, found: Finding, slots: dict[str, tuple[float, ...]]) -> None:
+    def _tell(self, found: Finding, slots: dict[str, tuple[float, ...]], process: int) -> None:
         match found:
             case Stopped(traced):
                 self.log.stopped(traced=traced)
@@ -140,18 +156,18 @@ class Watch:
                 thread = int(slots[found.monitor][pulse.THREAD])
                 native = found.native_thread or self._settings["pid"]
                 before, began = procfs.cpu_seconds(native, self._settings["pid"]), time.monotonic()
-                dump = self._ask_for_stacks()
+                dump = self._ask_for_stacks(process)
                 after, took = procfs.cpu_seconds(native, self._settings["pid"]), time.monotonic() - began
                 used = None if before is None or after is None else after - before
                 self.log.silent(found, thread, dump, used, took)
 
-    def _ask_for_stacks(self) -> str:
+    def _ask_for_stacks(self, process: int) -> str:
         """What the program's fault handler prints when asked by its signal, which needs no interpreter."""
         file, number = self._settings["stacks"], self._settings["stacks_signal"]
         os.ftruncate(file, 0)
         size = 0
         if number:
-            signal.pidfd_send_signal(self._process, number)
+            signal.pidfd_send_signal(process, number)
         deadline = time.monotonic() + _STACKS_WITHIN
         while time.monotonic() < deadline:
             time.sleep(_STACKS_LOOK)
@@ -161,7 +177,7 @@ class Watch:
             size = grown
         return os.pread(file, size, 0).decode("utf-8", "replace")
 
-    def _wait_status(self) -> int | None:
+    def _wait_status(self, process: int) -> int | None:
         """How the process ended, as its parent is told; None where the system tells nobody else."""
         for _ in range(20):
             status = procfs.wait_status(self._settings["pid"])
@@ -170,7 +186,7 @@ class Watch:
             asked = bytearray(_PIDFD_INFO.size)
             struct.pack_into("<Q", asked, 0, _PIDFD_INFO_EXIT)
             with contextlib.suppress(OSError):  # an older kernel
-                fcntl.ioctl(self._process, _PIDFD_GET_INFO, asked)
+                fcntl.ioctl(process, _PIDFD_GET_INFO, asked)
                 mask, *_, status = _PIDFD_INFO.unpack(asked)
                 if mask & _PIDFD_INFO_EXIT:
                     return int(status)

@@ -45,10 +45,16 @@ class Watchdog:
         self._complain = complain
         self._files: list[int] = []
         self._signal = 0
+        self._thread = threading.Thread(target=self._start, name="datacat-watchdog-start", daemon=True)
 
     def start(self) -> None:
         """Begin; returns at once."""
-        threading.Thread(target=self._start, name="datacat-watchdog-start", daemon=True).start()
+        self._thread.start()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it watches, or it is known that there can be none; whether that came in time."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def abandon(self) -> None:
         """In a forked child: the watchdog is the parent's."""

@@ -102,16 +102,23 @@ class WatchdogLog:
                 "metric", Metric(time=now, name=name, value=value, kind=kind, unit=unit, tags=tags)
             )
 
-    def bury(self, wait_status: int | None, goodbye: float, *, replaced: bool) -> None:
-        """Deliver what the program left, say how it ended, and see to it that this arrives."""
+    def bury(self, seen: tuple[int | None, bool] | None, goodbye: float) -> None:
+        """Deliver what the program left, say how it ended, and see to it that this arrives.
+
+        Args:
+            seen: the wait status, where it is known, and whether the kernel killed for want of
+                memory; None when the process lives on as another program.
+            goodbye: what the program itself has said, see :data:`datacat.client.pulse.GOODBYE`.
+        """
         deadline = time.monotonic() + _DELIVER_WITHIN
         dump = self._crash_dump()
         self._deliver_journal(deadline)
-        if replaced:
+        if seen is None:
             if goodbye == RUNNING:
                 self._exit(causes.REPLACED, "the process runs another program now", {})
         elif goodbye != ENDED:
-            found = verdict(Signs(wait_status, dump))
+            status, out_of_memory = seen
+            found = verdict(Signs(status, dump, out_of_memory))
             expected = goodbye != RUNNING or not self._settings["says_goodbye"]
             if not (expected and found.cause in (causes.CLEAN, causes.UNKNOWN)):
                 self._exit(*found)

@@ -10,7 +10,6 @@ is wrong with the server or the disk, the program does not notice.
 ``signals.py``  what reaches us, and what of it is passed on
 ``stderr.py``   the program's stderr on its way to ours
 ``tail.py``     its last lines; pure
-``oom.py``      whether the kernel killed for want of memory
 ``report.py``   the exit record; pure
 =============== =======================================================
 """

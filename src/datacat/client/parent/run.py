@@ -17,9 +17,9 @@ from datacat.client.delivery import Step
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import journal_root, open_leftover
 from datacat.client.leftovers import delivery_of
+from datacat.client.oom import MemoryKills
 from datacat.client.options import Options
 from datacat.client.parent.child import Child, Ended
-from datacat.client.parent.oom import MemoryKills
 from datacat.client.parent.report import exit_record, max_rss_bytes
 from datacat.client.parent.signals import FORWARDED, Attention, is_for_child
 from datacat.client.parent.stderr import Stderr, is_open

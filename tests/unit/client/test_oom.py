@@ -1,6 +1,6 @@
 import pytest
 
-from datacat.client.parent.oom import counter_file, kills
+from datacat.client.oom import counter_file, kills
 
 V1 = "4:memory:/jobs/7\n1:cpu:/\n0::/\n"
 V2 = "0::/system.slice/editor.service\n"
