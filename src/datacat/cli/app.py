@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, flush, run, serve
+from datacat.cli import demo, flush, run, serve, show, tail
 
 app = typer.Typer(
     name="datacat",
@@ -15,3 +15,5 @@ app.command()(demo.demo)
 app.command()(flush.flush)
 # What follows the program is the program's, whatever it looks like.
 app.command(context_settings={"allow_interspersed_args": False})(run.run)
+app.command()(show.show)
+app.command()(tail.tail)

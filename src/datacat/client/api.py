@@ -42,6 +42,16 @@ class DatacatClient:
         session: JsonObject = self._call("GET", self._path(session_id) + query)
         return session
 
+    def get_dossier(self, session_id: str) -> JsonObject:
+        """How a session went, with the evidence; the id's first digits will do where no other begins so."""
+        dossier: JsonObject = self._call("GET", self._path(session_id, "dossier"))
+        return dossier
+
+    def get_problems(self, *, limit: int = 100) -> list[JsonObject]:
+        """Hangs, crashes and losses of contact in any session, the one heard of last first."""
+        problems: list[JsonObject] = self._call("GET", f"/api/problems?limit={limit}")
+        return problems
+
     def update_state(self, session_id: str, state: Mapping[str, Any]) -> None:
         """Merge ``state`` into the session's."""
         self._call("POST", self._path(session_id, "state"), state)

@@ -5,11 +5,20 @@ Removal is explicit, by JSON Pointer (RFC 6901). Nothing here changes its argume
 share what did not change, so keeping an old state is free.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from datacat.model.errors import InvalidInput
 
 JsonObject = dict[str, Any]
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent()
+"""There is nothing here, not even a null."""
 
 
 def merge(state: JsonObject, change: JsonObject) -> JsonObject:
@@ -104,6 +113,23 @@ def split_merge_patch(patch: JsonObject, prefix: str = "") -> tuple[JsonObject, 
         else:
             kept[key] = value
     return kept, removed
+
+
+def differences(before: JsonObject, after: JsonObject, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """What is not the same in two states: JSON Pointer, what was there, what is; :data:`ABSENT` for nothing.
+
+    >>> differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 2}, "d": None})
+    [('/a/b', 1, 3), ('/d', ABSENT, None)]
+    """
+    found: list[tuple[str, Any, Any]] = []
+    for key in dict.fromkeys([*before, *after]):
+        pointer = f"{prefix}/{key.replace('~', '~0').replace('/', '~1')}"
+        old, new = before.get(key, ABSENT), after.get(key, ABSENT)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, pointer)
+        elif old != new:
+            found.append((pointer, old, new))
+    return found
 
 
 def depth(value: Any) -> int:

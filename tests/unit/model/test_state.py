@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datacat.model.errors import InvalidInput
-from datacat.model.state import depth, merge, parse_pointer, remove, split_merge_patch
+from datacat.model.state import ABSENT, depth, differences, merge, parse_pointer, remove, split_merge_patch
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 values = st.recursive(
@@ -112,3 +112,22 @@ def _along(state: Any, pointer: str) -> Iterator[Any]:
 def test_depth_counts_objects_and_arrays():
     nested: list[Any] = [1, {}, [[]], {"a": {"b": [1]}}]
     assert [depth(value) for value in nested] == [0, 1, 2, 3]
+
+
+@given(objects, objects)
+def test_the_differences_of_two_states_lead_from_one_to_the_other(before, after):
+    state = before
+    for pointer, old, new in differences(before, after):
+        assert old is ABSENT or old != new
+        if new is ABSENT or old is not ABSENT:
+            state = remove(state, pointer)
+        if new is not ABSENT:
+            change = new
+            for step in reversed(parse_pointer(pointer)):
+                change = {step: change}
+            state = merge(state, change)
+    assert state == after
+
+
+def test_what_is_the_same_is_no_difference():
+    assert differences({"a": {"b": [1]}}, {"a": {"b": [1]}}) == []

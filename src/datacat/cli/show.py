@@ -1,0 +1,188 @@
+"""``datacat show ID``: how a session went, on one screen."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from datacat.cli.service import DEFAULT_URL, STYLES, AsJson, Url, fail, program_of, safe
+from datacat.client.api import DatacatClient
+from datacat.model.errors import RequestFailed
+from datacat.model.state import ABSENT, differences
+from datacat.wire.codec import encode
+
+JsonObject = dict[str, Any]
+
+_HANGS: Final = 3
+_EVENTS: Final = 20
+_LINES: Final = 40
+_WIDTH: Final = 160
+_BARS: Final = "▁▂▃▄▅▆▇█"
+
+_LEVELS: Final = {"warning": "yellow", "error": "red", "fatal": "bold red", "debug": "dim"}
+_LONG: Final = ("stacks", "samples", "traceback")
+_TEXTS: Final = ("traceback", "dump", "stderr")
+
+
+def show(
+    session_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The session, or the first digits of its id.")
+    ],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a session went: the verdict, where it stood, its last words."""
+    try:
+        dossier = DatacatClient(url).get_dossier(session_id)
+    except RequestFailed as error:
+        if error.code == "unknown_session":
+            fail(f"no session {session_id} is known at {url}")
+        fail(str(error))
+    if as_json:
+        typer.echo(encode(dossier))
+        return
+    # Each line is cut to one of the terminal; into a file or a pipe it goes whole.
+    console = Console(highlight=False, soft_wrap=True)
+    session = dossier["session"]
+    _verdict(console, dossier["verdict"], session)
+    _hangs(console, session["hangs"])
+    _exit(console, session["exit"])
+    _events(console, dossier["events"])
+    _state(console, dossier["state_before"], session["state"])
+    _metrics(console, dossier["metrics"])
+
+
+def _verdict(console: Console, verdict: JsonObject, session: JsonObject) -> None:
+    style = STYLES[verdict["status"]]
+    console.print(
+        f"\n[{style} reverse] {verdict['status'].upper()} [/] [{style}]{safe(verdict['sentence'])}[/]\n"
+    )
+    where = [
+        f"pid {session['pid']}" if session["pid"] else "",
+        session["hostname"] or "",
+        session["environment"] or "",
+    ]
+    console.print(f"[bold]{safe(program_of(session))}[/]  {safe('  '.join(filter(None, where)))}")
+    console.print(f"[dim]session[/]  {session['id']}")
+    ended = f"  [dim]ended[/] {_moment(session['ended_at'])}" if session["ended_at"] else ""
+    console.print(f"[dim]began[/]    {_moment(session['created_at'])}{ended}")
+    console.print(f"[dim]heard[/]    {_moment(session['updated_at'])}")
+    if session["lost"]:
+        console.print(f"[yellow]{session['lost']} records were made and never arrived[/]")
+
+
+def _hangs(console: Console, hangs: list[JsonObject]) -> None:
+    if not hangs:
+        return
+    _heading(console, "Where it hung", f"the last {_HANGS} of {len(hangs)}" if len(hangs) > _HANGS else "")
+    for hang in reversed(hangs[-_HANGS:]):
+        lasted = "lasts" if hang["end"] is None else f"{hang['seconds']:.1f} s"
+        console.print(
+            f"[dim]{_moment(hang['start'])}[/]  [bold red]{lasted}[/]  {safe(hang['title'])}  "
+            f"[dim]monitor {safe(hang['monitor'])}, fingerprint {hang['fingerprint']}[/]"
+        )
+        for stack in _blocked_first(hang):
+            _stack(console, stack)
+
+
+def _blocked_first(hang: JsonObject) -> list[JsonObject]:
+    stacks = [stack for stack in hang.get("stacks", []) if isinstance(stack, dict)]
+    blocked = [stack for stack in stacks if stack.get("thread") == hang.get("thread")]
+    return blocked + [stack for stack in stacks if stack not in blocked]
+
+
+def _stack(console: Console, stack: JsonObject) -> None:
+    console.print(f"  [bold]{safe(stack.get('thread', 'a thread'))}[/]")
+    frames = stack.get("frames")
+    known = [each for each in (frames if isinstance(frames, list) else []) if isinstance(each, dict)]
+    for depth, frame in enumerate(known, 1):
+        place = f"{PurePosixPath(str(frame.get('file', '?'))).name}:{frame.get('line', '?')}"
+        function = str(frame.get("function", "?"))
+        innermost = "bold" if depth == len(known) else "default"
+        code = _short(str(frame.get("code") or ""))
+        console.print(
+            f"    [dim]{safe(f'{place:<28}')}[/] [{innermost}]{safe(f'{function:<24}')}[/] "
+            f"[cyan]{safe(code)}[/]"
+        )
+
+
+def _exit(console: Console, details: JsonObject | None) -> None:
+    if not details:
+        return
+    _heading(console, "How it went", "")
+    for key, value in details.items():
+        if key not in _TEXTS:
+            console.print(f"  [dim]{safe(key)}[/]  {safe(_short(_json(value)))}")
+    for key in _TEXTS:
+        if isinstance(text := details.get(key), str) and text.strip():
+            console.print(f"  [dim]{key}[/]")
+            for line in text.rstrip().splitlines()[-_LINES:]:
+                console.print(f"    {safe(line.expandtabs())}")
+
+
+def _events(console: Console, events: list[JsonObject]) -> None:
+    if not events:
+        return
+    _heading(console, "Its last events", "")
+    for event in events[-_EVENTS:]:
+        data = {key: value for key, value in event["data"].items() if key not in _LONG}
+        words = " ".join(filter(None, [event["message"], _json(data) if data else ""]))
+        style = _LEVELS.get(event["level"], "default")
+        console.print(
+            f"  [dim]{event['timestamp'][11:23]}[/] [{style}]{safe(event['name'])}[/]  {safe(_short(words))}"
+        )
+
+
+def _state(console: Console, before: JsonObject, state: JsonObject) -> None:
+    if state:
+        _heading(console, "Its state", "")
+    for key, value in list(state.items())[:_LINES]:
+        console.print(f"  [dim]{safe(key)}[/]  {safe(_short(_json(value)))}")
+    changed = differences(before["state"], state) if before["state"] else []
+    if changed:
+        _heading(console, "What changed in it", f"in the last {before['seconds']:g} s")
+    for pointer, old, new in changed[:_LINES]:
+        if old is not ABSENT:
+            console.print(f"  [red]- {safe(pointer)}  {safe(_short(_json(old)))}[/]")
+        if new is not ABSENT:
+            console.print(f"  [green]+ {safe(pointer)}  {safe(_short(_json(new)))}[/]")
+
+
+def _metrics(console: Console, metrics: list[JsonObject]) -> None:
+    if not metrics:
+        return
+    _heading(console, "Its metrics", "")
+    for series in metrics[:_LINES]:
+        values = [point["value"] for point in series["points"]]
+        tags = f" {{{', '.join(series['tags'])}}}" if series["tags"] else ""
+        unit = f" {series['unit']}" if series["unit"] not in (None, "1") else ""
+        console.print(
+            f"  {safe(series['name'] + tags)}  [cyan]{_sparkline(values)}[/]  [bold]{values[-1]:g}[/]{safe(unit)}"
+        )
+
+
+def _sparkline(values: list[float]) -> str:
+    low, high = min(values), max(values)
+    if high == low:
+        return _BARS[0] * len(values)
+    # Halved first: the distance of two floats may be more than a float holds.
+    span = high / 2 - low / 2
+    return "".join(_BARS[round((value / 2 - low / 2) / span * (len(_BARS) - 1))] for value in values)
+
+
+def _heading(console: Console, title: str, more: str) -> None:
+    console.print(f"\n[bold underline]{title}[/]" + (f" [dim]{more}[/]" if more else ""))
+
+
+def _moment(timestamp: str) -> str:
+    return f"{timestamp[:10]} {timestamp[11:23]}Z"
+
+
+def _json(value: Any) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

@@ -1,0 +1,140 @@
+"""``datacat show`` and ``datacat tail --problems`` as a person meets them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from typing import Any
+
+import pytest
+import urllib3
+
+START = 1_732_363_200_000_000
+STACKS = [
+    {
+        "thread": "loader",
+        "frames": [{"file": "/app/loader.py", "line": 3, "function": "load", "code": "read()"}],
+    },
+    {
+        "thread": "MainThread",
+        "frames": [
+            {"file": "/app/worker.py", "line": 31, "function": "main", "code": "time.sleep(99)  # [red]"}
+        ],
+    },
+]
+HANG = {"seconds_since_heartbeat": 2, "kind": "blocked", "thread": "MainThread", "stacks": STACKS}
+TOLD: list[dict[str, Any]] = [
+    {"type": "start", "product": "editor", "version": "2.3.1", "pid": 4711},
+    {"type": "state", "merge": {"window": {"open": ["w1"], "size": 5}}},
+    {"type": "state", "merge": {"window": {"open": ["w2"]}}},
+    {"type": "metric", "name": "fps", "value": 59.8, "tags": ["scene:menu"]},
+    {"type": "event", "name": "saved", "message": "to \x1b[2J disk", "data": {"path": "a.txt"}},
+    {"type": "event", "name": "application_appears_hung", "level": "error", "data": HANG},
+    {"type": "exit", "cause": "signal", "data": {"signal": 9, "stderr": "line one\nthe last line\n"}},
+]
+SECONDS = [0, 1, 60, 60, 60, 62, 72]
+
+
+@pytest.fixture
+def crashed(shared_service):
+    """A session that was killed while it hung."""
+    session_id = str(uuid.uuid4())
+    lines = [
+        json.dumps({"seq": seq, "time": START + second * 1_000_000, **record})
+        for seq, (second, record) in enumerate(zip(SECONDS, TOLD, strict=True), 1)
+    ]
+    path = f"{shared_service.url}/api/sessions/{session_id}/records"
+    assert urllib3.request("POST", path, body="\n".join(lines)).status == 200
+    return session_id
+
+
+def datacat(service, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "datacat", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "DATACAT_URL": service.url},
+    )
+
+
+def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed):
+    done = datacat(shared_service, "show", crashed[:13])
+    assert done.returncode == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines() if line.strip()]
+    assert lines[0] == "CRASHED crashed: killed by SIGKILL while hung for 12.0 s in main (worker.py:31)"
+    assert lines[1] == "editor 2.3.1 pid 4711"
+    threads = [line for line in lines if line in ("MainThread", "loader")]
+    assert threads == ["MainThread", "loader"]
+    for line in (
+        "worker.py:31 main time.sleep(99) # [red]",
+        "the last line",
+        '12:01:00.000 saved to �[2J disk {"path":"a.txt"}',
+        '- /window/open ["w1"]',
+        '+ /window/open ["w2"]',
+        "fps {scene:menu} ▁ 59.8",
+    ):
+        assert line in lines, done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_show_as_json_is_the_dossier(shared_service, crashed):
+    found = json.loads(datacat(shared_service, "show", crashed, "--json").stdout)
+    assert found["verdict"]["cause"] == "killed_while_hung"
+
+
+def test_show_of_an_unknown_session_says_so_and_leaves_with_1(shared_service):
+    session_id = str(uuid.uuid4())
+    done = datacat(shared_service, "show", session_id)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"no session {session_id} is known" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["show", "01934f5e"], ["tail", "--problems"]])
+def test_a_service_that_is_not_there_is_told(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "datacat", *command, "--url", "http://127.0.0.1:1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no answer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_tail_shows_problems_as_they_come_and_ends_at_ctrl_c(service):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "datacat", "tail", "--problems", "--json", "--url", service.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    path = f"{service.url}/api/sessions/{uuid.uuid4()}"
+    assert process.stdout is not None
+    told: list[dict[str, Any]] = [
+        {"type": "start", "product": "editor"},
+        {"type": "event", "name": "application_appears_hung"},
+        {"type": "event", "name": "application_recovered", "data": {"seconds_hung": 3}},
+    ]
+    for seq, record in enumerate(told, 1):
+        body = json.dumps({"seq": seq, "time": START, **record})
+        assert urllib3.request("POST", f"{path}/records", body=body).status == 200
+        if seq == 2:
+            hang = json.loads(process.stdout.readline())
+    over = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=20)
+    assert (hang["kind"], hang["end"]) == ("hang", None)
+    assert (over["id"], over["seconds"]) == (hang["id"], 3.0)
+    assert (process.returncode, complaint) == (0, "")
+
+
+def test_tail_asks_what_to_follow(shared_service):
+    done = datacat(shared_service, "tail")
+    assert done.returncode == 2
+    assert "--problems" in done.stderr
