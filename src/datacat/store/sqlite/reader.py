@@ -60,10 +60,11 @@ class SqliteReader:
 
     def __init__(self, path: Path, *, connections: int = 4) -> None:
         self._path = path
-        self._idle: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
-        self._connections = [connect_reader(path) for _ in range(connections)]
-        for connection in self._connections:
-            self._idle.put(connection)
+        # The first that is idle, always: each connection that is used fills a cache of its own.
+        self._idle: queue.PriorityQueue[tuple[int, apsw.Connection]] = queue.PriorityQueue()
+        self._connections = connections
+        for number in range(connections):
+            self._idle.put((number, connect_reader(path)))
 
     def session(self, session_id: str) -> Session | None:
         """The session with its state, both of one moment."""
@@ -144,17 +145,17 @@ class SqliteReader:
 
     def close(self) -> None:
         """Close every connection; whoever still reads finishes first."""
-        for _ in self._connections:
-            self._idle.get(timeout=10).close()
+        for _ in range(self._connections):
+            self._idle.get(timeout=10)[1].close()
 
     @contextmanager
     def _connection(self) -> Iterator[apsw.Connection]:
-        connection = self._idle.get()
+        number, connection = self._idle.get()
         try:
             with errors_of(self._path):
                 yield connection
         finally:
-            self._idle.put(connection)
+            self._idle.put((number, connection))
 
     def _key(self, database: apsw.Connection, session_id: str) -> int:
         key = one_integer(database, _KEY, (id_bytes(session_id),))

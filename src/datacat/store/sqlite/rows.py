@@ -119,7 +119,7 @@ def row_of(session: Session) -> Row:
         session.hangs,
         session.hang_seconds,
         session.first_hang_at,
-        json_text(session.recent_hangs),
+        json_text(session.recent_hangs) if session.recent_hangs else "[]",
         session.times_lost,
         session.silent_since,
     )
