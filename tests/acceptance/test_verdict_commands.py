@@ -24,7 +24,11 @@ STACKS = [
         ],
     },
 ]
-HANG = {"seconds_since_heartbeat": 2, "kind": "blocked", "thread": "MainThread", "stacks": STACKS}
+TASK = {"task": "Task-2", "coroutine": "serve", "file": "/app/server.py", "line": 8, "function": "serve"}
+HANG = {
+    "seconds_since_heartbeat": 2, "kind": "blocked", "thread": "MainThread", "stacks": STACKS,
+    "asyncio": {"running": "Task-1", "tasks": 2, "pending": [TASK, "strange"]},
+}  # fmt: skip
 TOLD: list[dict[str, Any]] = [
     {"type": "start", "product": "editor", "version": "2.3.1", "pid": 4711},
     {"type": "state", "merge": {"window": {"open": ["w1"], "size": 5}}},
@@ -71,6 +75,8 @@ def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed
     assert threads == ["MainThread", "loader"]
     for line in (
         "worker.py:31 main time.sleep(99) # [red]",
+        "event loop running Task-1, 2 tasks",
+        "server.py:8 serve Task-2",
         "the last line",
         '12:01:00.000 saved to �[2J disk {"path":"a.txt"}',
         '- /window/open ["w1"]',

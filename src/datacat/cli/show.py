@@ -84,6 +84,7 @@ def _hangs(console: Console, hangs: list[JsonObject]) -> None:
         )
         for stack in _blocked_first(hang):
             _stack(console, stack)
+        _tasks(console, hang.get("asyncio"))
 
 
 def _blocked_first(hang: JsonObject) -> list[JsonObject]:
@@ -105,6 +106,22 @@ def _stack(console: Console, stack: JsonObject) -> None:
             f"    [dim]{safe(f'{place:<28}')}[/] [{innermost}]{safe(f'{function:<24}')}[/] "
             f"[cyan]{safe(code)}[/]"
         )
+
+
+def _tasks(console: Console, loop: Any) -> None:
+    """What else waited for the event loop that hung."""
+    if not isinstance(loop, dict):
+        return
+    console.print(
+        f"  [bold]event loop[/]  running {safe(loop.get('running'))}, {safe(loop.get('tasks', '?'))} tasks"
+    )
+    pending = loop.get("pending")
+    for task in (pending if isinstance(pending, list) else [])[:_LINES]:
+        if isinstance(task, dict):
+            place = f"{PurePosixPath(str(task.get('file', '?'))).name}:{task.get('line', '?')}"
+            console.print(
+                f"    [dim]{safe(f'{place:<28}')}[/] {safe(task.get('coroutine'))}  [dim]{safe(task.get('task'))}[/]"
+            )
 
 
 def _exit(console: Console, details: JsonObject | None) -> None:

@@ -11,14 +11,15 @@ from datacat.store.port import ListedProblem, ProblemCount, Reader, Scope
 from datacat.wire.timestamps import rfc3339
 
 _LISTS: Final = ("stacks", "samples")
-_EVIDENCE: Final = ("thread", "gil_held", "cpu_seconds", "timeout")
+_EVIDENCE: Final = ("thread", "gil_held", "cpu_seconds", "timeout", "asyncio")
 
 
 class HangView(Struct, kw_only=True, omit_defaults=True):
     """A span in which a monitor's heart did not beat; ``end`` and ``seconds`` are null while it lasts.
 
     ``kind`` is blocked, spinning or unknown. The evidence comes with one session's own answer, as
-    far as there is any: every thread's ``stacks``, and ``samples`` of the one that hung.
+    far as there is any: every thread's ``stacks``, ``samples`` of the one that hung, and the tasks
+    of an event loop that hung (``asyncio``).
     """
 
     start: str
@@ -32,6 +33,7 @@ class HangView(Struct, kw_only=True, omit_defaults=True):
     gil_held: Any = None
     cpu_seconds: Any = None
     timeout: Any = None
+    asyncio: Any = None
     stacks: list[Any] = []
     samples: list[Any] = []
 
