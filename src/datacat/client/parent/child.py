@@ -1,5 +1,6 @@
 """The program as our child process: starting it, and seeing how it ends."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -85,7 +86,8 @@ class Child:
 
     def send(self, number: int) -> None:
         """Send it a signal. It has not been waited for, so its number is still its own."""
-        os.kill(self.pid, number)
+        with contextlib.suppress(PermissionError):  # it has become another user's
+            os.kill(self.pid, number)
 
     @property
     def in_our_group(self) -> bool:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from datacat.client.claim import VARIABLE, Offer, offered_by
 from datacat.client.delivery import Step
 from datacat.client.journal_reader import ForeignJournal
-from datacat.client.journal_root import journal_root, open_leftover
+from datacat.client.journal_root import Leftover, journal_root, open_leftover
 from datacat.client.leftovers import delivery_of
 from datacat.client.oom import MemoryKills
 from datacat.client.options import Options
@@ -39,6 +39,9 @@ _NAMED_AFTER: Final = 3.0
 
 _PASSING_ON: Final = 2.0
 """Seconds that the reader of our stderr has for the last of the program's."""
+
+_OTHERS_DELIVER: Final = 0.5
+"""Seconds for whoever has the program's journal already, and may be about to deliver it."""
 
 
 class Program(Struct, frozen=True, kw_only=True):
@@ -182,7 +185,8 @@ class _Watch:
     def _deliver_last_words(self) -> None:
         """What the program itself recorded, and could not send any more."""
         with contextlib.suppress(OSError, RuntimeError, ForeignJournal):
-            leftover = open_leftover(journal_root(os.environ).absolute() / self._session_id, self._clock)
+            folder = journal_root(os.environ).absolute() / self._session_id
+            leftover = self._open(folder)
             if leftover is None:
                 return
             transport = HttpTransport(leftover.about.url, leftover.about.origin)
@@ -193,3 +197,13 @@ class _Watch:
                 leftover.remove()
             else:
                 leftover.close()
+
+    def _open(self, folder: Path) -> Leftover | None:
+        """The program's journal; None where there is none, or a process that goes on holds it."""
+        deadline = time.monotonic() + _OTHERS_DELIVER
+        while folder.exists():
+            leftover = open_leftover(folder, self._clock)
+            if leftover is not None or time.monotonic() > deadline:
+                return leftover
+            time.sleep(0.02)
+        return None

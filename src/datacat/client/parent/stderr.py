@@ -32,8 +32,9 @@ class Stderr:
 
     def __init__(self) -> None:
         self.tail = Tail()
-        self.is_terminal = os.isatty(STDERR)
-        self._source, self.child_end = _terminal() if self.is_terminal else os.pipe()
+        terminal = _terminal() if os.isatty(STDERR) else None
+        self.is_terminal = terminal is not None
+        self._source, self.child_end = terminal or os.pipe()
         self._stopped, self._stop = os.pipe()
         self._thread = threading.Thread(target=self._run, name="datacat-stderr", daemon=True)
 
@@ -97,9 +98,12 @@ def _write(data: bytes) -> None:
             select.select([], [STDERR], [])
 
 
-def _terminal() -> tuple[int, int]:
-    """A terminal like ours: the side that we read, and the program's."""
-    ours, theirs = os.openpty()
+def _terminal() -> tuple[int, int] | None:
+    """A terminal like ours: the side that we read, and the program's; None where the system has no more."""
+    try:
+        ours, theirs = os.openpty()
+    except OSError:
+        return None
     attributes = termios.tcgetattr(STDERR)
     attributes[_OUTPUT_FLAGS] &= ~termios.OPOST
     termios.tcsetattr(theirs, termios.TCSANOW, attributes)
