@@ -430,11 +430,13 @@ def test_the_last_words_of_a_killed_python_program_are_delivered_by_its_parent(
         import datacat, os
         session = datacat.create_session()
         session.log_event("last words")
+        os.write(2, b"and on stderr")
         os.kill(os.getpid(), 9)
     """
     assert run(shared_service.url, product, python(code)).returncode == -signal.SIGKILL
     (session,) = sessions_of(shared_service.url, product)
     assert (names(session), session["cause"]) == (["last words"], "signal")
+    assert (session["exit"]["signal"], session["exit"]["stderr"]) == (signal.SIGKILL, "and on stderr")
     assert list(journals.iterdir()) == []
 
 
