@@ -347,10 +347,10 @@ def test_a_shell_can_stop_and_continue_the_program(journals, how):
         sys.exit(5)
     """
     process, terminal = at_a_terminal(SHELL, *RUN, "--url", NOBODY, "--", *python(code), how)
-    read_until(terminal, b"ready")
+    printed = read_until(terminal, b"ready")
     if how == "key":
         os.write(terminal, b"\x1a")
-    printed = read_all(terminal)
+    printed += read_all(terminal)
     assert process.wait(30) == 0, printed
     assert b"stopped True" in printed
     assert b"code 5" in printed

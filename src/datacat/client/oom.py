@@ -5,6 +5,9 @@ The kernel counts its kills by control group; no process is told why it got its 
 
 from pathlib import Path
 
+from datacat.client import procfs
+
+_ENDED = ("Z", "X", "")
 _V1 = "memory.oom_control"
 _V2 = "memory.events"
 
@@ -51,9 +54,13 @@ class MemoryKills:
         self._before = 0
 
     def look(self, pid: int) -> None:
-        """See where the process is now."""
+        """See where the process is now; one that has ended is where it was last seen.
+
+        For a process that does not run yet, look at the one that will start it.
+        """
         file = counter_file(_read(Path(f"/proc/{pid}/cgroup")), _read(Path("/proc/self/mountinfo")))
-        if file is not None and file != self._file:
+        # Of a process that has ended and is not waited for, the kernel says that it is in the root.
+        if file is not None and file != self._file and procfs.state(pid) not in _ENDED:
             self._file, self._before = file, kills(_read(file))
 
     @property

@@ -1,6 +1,11 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
-from datacat.client.oom import counter_file, kills
+from datacat.client import procfs
+from datacat.client.oom import MemoryKills, counter_file, kills
 
 V1 = "4:memory:/jobs/7\n1:cpu:/\n0::/\n"
 V2 = "0::/system.slice/editor.service\n"
@@ -41,3 +46,16 @@ def test_the_counter_is_where_the_group_is_mounted(cgroup, mounts, root, file):
 )
 def test_kills_are_counted_in_both_versions_of_control_groups(counters, number):
     assert kills(counters) == number
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has control groups")
+def test_a_process_that_has_ended_is_thought_to_be_where_it_was():
+    seen = MemoryKills()
+    seen.look(os.getpid())
+    before = seen._file
+    child = subprocess.Popen(["true"])
+    while procfs.state(child.pid) != "Z":
+        pass
+    seen.look(child.pid)
+    assert seen._file == before
+    child.wait()

@@ -67,10 +67,12 @@ def run(program: Program, clock: Clock) -> int:
         environ = {**os.environ, "DATACAT_URL": program.options.url, VARIABLE: offer.variable}
         stderr = Stderr() if program.keep_stderr and is_open() else None
         child_end = stderr.child_end if stderr else None
+        memory_kills = MemoryKills()
+        memory_kills.look(os.getpid())
         child = Child(program.command, environ, child_end, attention.mask_before)
         if stderr:
             stderr.start()
-        return _Watch(program, session_id, child, stderr, offer, attention, clock).to_the_end()
+        return _Watch(program, session_id, child, stderr, memory_kills, offer, attention, clock).to_the_end()
 
 
 class _Watch:
@@ -82,6 +84,7 @@ class _Watch:
         session_id: str,
         child: Child,
         stderr: Stderr | None,
+        memory_kills: MemoryKills,
         offer: Offer,
         attention: Attention,
         clock: Clock,
@@ -95,7 +98,7 @@ class _Watch:
         self._clock = clock
         self._began = clock.monotonic()
         self._least_rss_bytes = max_rss_bytes(resource.getrusage(resource.RUSAGE_SELF))
-        self._memory_kills = MemoryKills()
+        self._memory_kills = memory_kills
         self._named = program.product is not None
         start = Start(
             time=clock.now(),
