@@ -17,16 +17,15 @@ from tests.acceptance.programs import sessions_of
 from tests.acceptance.test_deaths import flush
 from tests.acceptance.verdicts import PAGE, ROWS, Expected, Row, Watcher, page
 
-TIMES = 20
-AT_ONCE = {True: 4, False: 10}
-"""How many run side by side: those that want a processor for themselves, and those that do not."""
+WAVES = {True: (2, 6, 6, 6), False: (2, 9, 9)}
+"""How many run side by side, twenty in all: those that want a processor for themselves, and those that do not.
 
-PROGRAM = """
-import asyncio, ctypes, os, re, resource, signal, sys, threading, time
-import datacat
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-times, product, code = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-for _ in range(times):  # each is a process of its own; only what is imported is shared
+The first ones are interpreters of their own, started as a user does; the others share what they import.
+"""
+
+FORK = """
+import os
+for _ in range(times):
     if os.fork() == 0:
         break
 else:
@@ -34,6 +33,14 @@ else:
         os.wait()
     if times:
         os._exit(0)
+"""
+
+PROGRAM = f"""
+import asyncio, ctypes, os, re, resource, signal, sys, threading, time
+import datacat
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+times, product, code = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+{FORK}
 def kill(number):
     os.kill(os.getpid(), number)
     time.sleep(60)
@@ -42,6 +49,14 @@ if session._watchdog is not None:
     session._watchdog.wait(60)
 session.log_event("last words")
 exec(compile(code, "program.py", "exec"))
+"""
+
+PARENT = f"""
+import sys
+from datacat.cli.app import app
+times = int(sys.argv.pop(1))
+{FORK}
+app()
 """
 
 PAIRS = [(row, watcher) for row in ROWS for watcher in row.expected]
@@ -60,19 +75,21 @@ def test_the_verdict_on_a_program_is_the_one_in_the_matrix_twenty_times_in_a_row
     if watcher == "watchdog":
         monkeypatch.setenv("DATACAT_WATCHDOG", "1")
     delays: list[float] = []
-    done = 0
-    while done < TIMES:
-        times = min(AT_ONCE[row.busy], TIMES - done)
-        product = f"program {done}"
-        started = start(row, watcher, product, times, fresh=done == 0)
+    for wave, times in enumerate(WAVES[row.busy]):
+        product = f"program {wave}"
+        started = start(row, watcher, product, times, fresh=wave == 0)
         act(row, service.url, product, times)
         for process in started:
             process.wait(60)
-        for session in settled(service.url, product, times, watcher):
+        if watcher != "alone":
+            wait_until_nobody_watches()
+    if watcher == "alone":
+        assert flush(service.url).returncode == 0
+    for wave, times in enumerate(WAVES[row.busy]):
+        for session in wait_for(service.url, f"program {wave}", times, lambda session: session["ended_at"]):
             problem = differs(session, row.expected[watcher])
             assert not problem, f"{problem}: {shown(session)}"
             delays.append(delay(session))
-        done += times
     if watcher == "watchdog" and row.expected[watcher].status == "crashed" and not row.then:
         assert statistics.median(delays) <= 2
 
@@ -84,13 +101,17 @@ def test_the_page_is_what_the_matrix_says():
 def start(
     row: Row, watcher: Watcher, product: str, times: int, *, fresh: bool
 ) -> "list[subprocess.Popen[bytes]]":
-    """So many programs; the first ones are interpreters of their own, started as a user does."""
+    """So many programs."""
+    program = [sys.executable, "-c", PROGRAM, "0", product, row.code]
     if watcher == "run":
-        command = [sys.executable, "-m", "datacat", "run", "--product", product, "--", sys.executable]
-        return [popen([*command, "-c", PROGRAM, "0", product, row.code]) for _ in range(times)]
+        command = ["run", "--product", product, "--", *program]
+        if fresh:
+            return [popen([sys.executable, "-m", "datacat", *command]) for _ in range(times)]
+        return [popen([sys.executable, "-c", PARENT, str(times), *command])]
     if fresh:
-        return [popen([sys.executable, "-c", PROGRAM, "0", product, row.code]) for _ in range(times)]
-    return [popen([sys.executable, "-c", PROGRAM, str(times), product, row.code])]
+        return [popen(program) for _ in range(times)]
+    program[3] = str(times)
+    return [popen(program)]
 
 
 def popen(command: list[str]) -> "subprocess.Popen[bytes]":
@@ -141,17 +162,13 @@ def wait_for(url: str, product: str, times: int, reached: Any) -> list[dict[str,
         time.sleep(0.1)
 
 
-def settled(url: str, product: str, times: int, watcher: Watcher) -> list[dict[str, Any]]:
-    """The sessions once nobody has anything to add: no journal is left, and no watchdog."""
-    if watcher == "alone":
-        flush(url)
-        return wait_for(url, product, times, lambda session: session["ended_at"])
-    root = os.environ["DATACAT_JOURNAL_DIR"]
+def wait_until_nobody_watches() -> None:
+    """Nobody has anything to add: no journal is left, and no watchdog."""
+    root = Path(os.environ["DATACAT_JOURNAL_DIR"])
     deadline = time.monotonic() + 60
-    while (left := list(Path(root).iterdir())) or watchdogs():
+    while (left := list(root.iterdir())) or watchdogs():
         assert time.monotonic() < deadline, (left, watchdogs())
         time.sleep(0.05)
-    return wait_for(url, product, times, lambda session: session["ended_at"])
 
 
 def watchdogs() -> list[str]:

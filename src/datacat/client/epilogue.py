@@ -29,7 +29,8 @@ def last_words(leftover: Leftover) -> Exit | None:
         return None
     time = leftover.reader.last_time
     pid = msgspec.json.decode(about.start, type=_Pid).pid
-    if about.process_start and procfs.start_time(pid) == about.process_start:
+    lives = about.process_start and procfs.start_time(pid) == about.process_start
+    if lives and not procfs.exiting(pid):
         return Exit(time=time, cause=causes.REPLACED, message="the process runs another program now")
     if dump := crashdump.read(leftover.folder):
         described = crashdump.describe(dump)

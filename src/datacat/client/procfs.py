@@ -6,6 +6,8 @@ Nothing here raises: where the system does not say, the answer is None, or empty
 from collections.abc import Mapping
 from pathlib import Path
 
+_PF_EXITING = 4  # linux/sched.h
+
 STOPPED = frozenset("Tt")
 """States of a process that was stopped, by a signal or by who traces it."""
 
@@ -36,6 +38,12 @@ def state(process: int) -> str:
     """The letter that stands for what the process does: see ``man 5 proc``, ``/proc/pid/stat``."""
     fields = _stat(process)
     return fields[0] if fields else ""
+
+
+def exiting(process: int) -> bool:
+    """Whether it is gone or about to be: the kernel takes it apart, and its other answers may be wrong."""
+    fields = _stat(process)
+    return len(fields) <= 6 or bool(int(fields[6]) & _PF_EXITING)
 
 
 def start_time(process: int) -> int:

@@ -102,8 +102,9 @@ class Watch:
         poll.register(self._settings["ended"], 0)  # its other end goes with the program: POLLHUP
         while not (ended := dict(poll.poll(INTERVAL * 1000))):
             self._look(process)
-        # The pipe may be a moment faster than the process.
-        replaced = process not in ended and not select.select([process], [], [], 0.2)[0]
+        replaced = process not in ended and not procfs.exiting(self._settings["pid"])
+        if not replaced:  # the pipe may be faster than the process
+            select.select([process], [], [])
         self.bury(None if replaced else self._wait_status(process), replaced=replaced)
 
     def bury(self, status: int | None, *, replaced: bool = False) -> None:
