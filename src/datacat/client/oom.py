@@ -7,7 +7,6 @@ from pathlib import Path
 
 from datacat.client import procfs
 
-_ENDED = ("Z", "X", "")
 _V1 = "memory.oom_control"
 _V2 = "memory.events"
 
@@ -54,13 +53,13 @@ class MemoryKills:
         self._before = 0
 
     def look(self, pid: int) -> None:
-        """See where the process is now; one that has ended is where it was last seen.
+        """See where the process is now; one that ends is where it was last seen.
 
         For a process that does not run yet, look at the one that will start it.
         """
         file = counter_file(_read(Path(f"/proc/{pid}/cgroup")), _read(Path("/proc/self/mountinfo")))
-        # Of a process that has ended and is not waited for, the kernel says that it is in the root.
-        if file is not None and file != self._file and procfs.state(pid) not in _ENDED:
+        # Of a process that ends, the kernel says that it is in the root: this is asked afterwards.
+        if file is not None and file != self._file and not procfs.exiting(pid):
             self._file, self._before = file, kills(_read(file))
 
     @property
