@@ -463,6 +463,16 @@ def test_of_several_python_programs_one_has_the_session_and_others_are_below_it(
     assert sum(each["lost"] for each in found) == 0
 
 
+def test_the_stacks_of_an_interpreter_that_fell_over_stand_beside_its_signal(
+    shared_service, journals, product
+):
+    code = "import ctypes, datacat; datacat.create_session(); ctypes.string_at(0)"
+    assert run(shared_service.url, product, python(code)).returncode == -signal.SIGSEGV
+    (session,) = sessions_of(shared_service.url, product)
+    assert (session["cause"], session["exit"]["signal"]) == ("interpreter_crash", signal.SIGSEGV)
+    assert "string_at" in session["exit"]["dump"]
+
+
 def test_an_exit_code_that_the_program_could_not_know_corrects_what_it_said(
     shared_service, journals, product
 ):

@@ -192,10 +192,14 @@ class _Watch:
             leftover = self._open(folder)
             if leftover is None:
                 return
+            if leftover.first == 0:  # it was killed in the middle of its first record
+                leftover.remove()
+                return
             transport = HttpTransport(leftover.about.url, leftover.about.origin)
             delivery = delivery_of(leftover, self._clock, transport)
             while (step := delivery.step()) is Step.SENT:
                 pass
+            delivery.close()
             if step is Step.NOTHING:
                 leftover.remove()
             else:
