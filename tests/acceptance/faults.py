@@ -79,6 +79,7 @@ class FaultyProxy:
         self._target = ("127.0.0.1", target_port)
         self._faults = list(faults)
         self.done: list[str] = []
+        self._cut = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -89,6 +90,14 @@ class FaultyProxy:
 
     def close(self) -> None:
         self._listener.close()
+
+    def cut(self) -> None:
+        """Nothing passes from here on."""
+        self._cut.set()
+
+    def mend(self) -> None:
+        """All passes again."""
+        self._cut.clear()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -102,7 +111,7 @@ class FaultyProxy:
                 fault = self._faults.pop(0) if self._faults else ""
                 if fault:
                     self.done.append(fault)
-                if fault == "refuse":
+                if fault == "refuse" or self._cut.is_set():
                     return
                 if fault == "slow":
                     time.sleep(0.5)

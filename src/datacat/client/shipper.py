@@ -151,7 +151,9 @@ class Shipper:
 
     def _keep_in_contact(self) -> None:
         now = time.monotonic()
-        if self._contact_every is not None and now - self._last_contact > self._contact_every:
+        if self._contact_every is None or self.delivery.backlog.waiting:
+            return  # what waits will be contact, when the server can be asked again
+        if now - self._last_contact > self._contact_every:
             self._last_contact = now
             self.delivery.contact()
 
