@@ -21,7 +21,7 @@ from pathlib import Path
 import apsw
 
 import datacat
-from benchmarks import calls
+from benchmarks import calls, watching
 from datacat.client.transport import HttpTransport, Reply, TransportError
 
 ROUNDS = 5
@@ -43,6 +43,7 @@ def main() -> None:
                 if durability == "full":
                     drain(url)
                     shipper_share(url)
+                    watching.measure(url, row)
                     growing(url)
                     row(
                         "resident memory of the service after all of it",

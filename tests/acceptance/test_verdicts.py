@@ -17,8 +17,8 @@ from tests.acceptance.programs import sessions_of
 from tests.acceptance.test_deaths import flush
 from tests.acceptance.verdicts import PAGE, ROWS, Expected, Row, Watcher, page
 
-WAVES = {True: (2, 6, 6, 6), False: (2, 9, 9)}
-"""How many run side by side, twenty in all: those that want a processor for themselves, and those that do not.
+WAVES = {"works": (2, 6, 6, 6), "ends": (2, 9, 9), "waits": (2, 18)}
+"""How many run side by side, twenty in all, by how much of a processor they want.
 
 The first ones are interpreters of their own, started as a user does; the others share what they import.
 """
@@ -75,7 +75,7 @@ def test_the_verdict_on_a_program_is_the_one_in_the_matrix_twenty_times_in_a_row
     if watcher == "watchdog":
         monkeypatch.setenv("DATACAT_WATCHDOG", "1")
     delays: list[float] = []
-    for wave, times in enumerate(WAVES[row.busy]):
+    for wave, times in enumerate(WAVES[row.load]):
         product = f"program {wave}"
         started = start(row, watcher, product, times, fresh=wave == 0)
         act(row, service.url, product, times)
@@ -85,7 +85,7 @@ def test_the_verdict_on_a_program_is_the_one_in_the_matrix_twenty_times_in_a_row
             wait_until_nobody_watches()
     if watcher == "alone":
         assert flush(service.url).returncode == 0
-    for wave, times in enumerate(WAVES[row.busy]):
+    for wave, times in enumerate(WAVES[row.load]):
         for session in wait_for(service.url, f"program {wave}", times, lambda session: session["ended_at"]):
             problem = differs(session, row.expected[watcher])
             assert not problem, f"{problem}: {shown(session)}"

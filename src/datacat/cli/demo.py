@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,20 +16,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from datacat.cli.service import STYLES
 from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
 
 EXAMPLES: Final = ("editor.py", "worker.py", "vanishing.py")
 _START_TIMEOUT: Final = 20.0
 _LOOK_EVERY: Final = 0.3
-
-_STYLES: Final = {
-    "active": "green",
-    "hung": "bold red",
-    "ended": "dim",
-    "crashed": "bold red",
-    "lost": "yellow",
-}
+_VERDICT_WITHIN: Final = 5.0
+"""Seconds that the watchdog of the program that was killed is given; where there is none, its journal speaks."""
 
 
 def demo(
@@ -61,8 +55,9 @@ def demo(
         ):
             console.print(f"datacat records on [bold]{url}[/] — three programs start now\n")
             with _programs(examples, url, folder) as running:
-                seen = _follow(console, DatacatClient(url), running, lambda: _deliver_leftovers(folder))
-            _summarise(console, seen, url)
+                client = DatacatClient(url)
+                seen = _follow(console, client, running, lambda: _deliver_leftovers(folder))
+            _summarise(console, client, seen, url)
             if sys.stdout.isatty() if stay is None else stay:
                 console.print("\nThe service goes on, so that you can look around. [bold]Ctrl-C[/] ends it.")
                 while True:
@@ -164,6 +159,7 @@ def _follow(
     """Show what is new until every program has gone and what they left is delivered."""
     shown: dict[str, dict[str, Any]] = {}
     last_look = False
+    deadline = 0.0
     while True:
         sessions = client.get_all_sessions()
         for session in sessions:
@@ -171,11 +167,14 @@ def _follow(
             shown[session["id"]] = session
         if last_look:
             return sessions
-        last_look = all(process.poll() is not None for process in running)
-        if last_look:
+        if any(process.poll() is None for process in running):
+            deadline = time.monotonic() + _VERDICT_WITHIN
+        elif all(session["ended_at"] for session in sessions):
+            last_look = True
+        elif time.monotonic() > deadline:
             deliver()
-        else:
-            time.sleep(_LOOK_EVERY)
+            last_look = True
+        time.sleep(_LOOK_EVERY)
 
 
 def _show_news(console: Console, session: dict[str, Any], before: dict[str, Any] | None) -> None:
@@ -201,7 +200,7 @@ def _show_news(console: Console, session: dict[str, Any], before: dict[str, Any]
             f"metric    {escape(latest['name'])} = {latest['value']:.4g}",
         )
     if session["status"] != old["status"]:
-        style = _STYLES[session["status"]]
+        style = STYLES[session["status"]]
         _line(console, session["updated_at"], product, f"status    [{style}]{session['status']}[/]")
 
 
@@ -223,35 +222,32 @@ def _innermost(data: dict[str, Any]) -> str:
     return ""
 
 
-def _summarise(console: Console, sessions: list[dict[str, Any]], url: str) -> None:
+def _summarise(console: Console, client: DatacatClient, sessions: list[dict[str, Any]], url: str) -> None:
     table = Table(title="\nWhat became of them", title_justify="left", title_style="bold", expand=False)
     for column in ("program", "status", "what datacat knows", "recorded"):
         table.add_column(column)
     for session in sessions:
         counts = f"{len(session['events'])} events, {len(session['metrics'])} metrics"
         status = session["status"]
-        table.add_row(session["product"], f"[{_STYLES[status]}]{status}[/]", escape(_story(session)), counts)
+        table.add_row(
+            session["product"], f"[{STYLES[status]}]{status}[/]", escape(_story(client, session)), counts
+        )
     console.print(table)
     console.print("Open:")
     console.print(f"  {url}/docs                    the API, to try by hand")
     console.print(f"  {url}/api/grafana/sessions    everything recorded, as Grafana reads it", soft_wrap=True)
     for session in sessions:
         console.print(f"  {url}/api/sessions/{session['id']}    {session['product']}", soft_wrap=True)
+    console.print("Or read how one of them went, in a terminal:")
+    for session in sessions:
+        command = f"datacat show {session['id']} --url {url}"
+        console.print(f"  .venv/bin/{command}    {session['product']}", soft_wrap=True)
 
 
-def _story(session: dict[str, Any]) -> str:
-    recovered = [event for event in session["events"] if event["name"] == "application_recovered"]
-    hung = next((event for event in session["events"] if event["name"] == "application_appears_hung"), None)
-    if hung and recovered:
-        seconds = recovered[-1]["data"]["seconds_hung"]
-        return f"hung for {seconds:.1f} s, recovered, said goodbye. {_innermost(hung['data'])}"
-    if session["ended_at"]:
-        return "ran to its end and said goodbye"
-    if not session["events"]:
-        return f"never said goodbye. Its last state: {_compact(session['state'])}"
-    last = session["events"][-1]
-    silent = (datetime.now(UTC) - datetime.fromisoformat(last["timestamp"])).total_seconds()
-    return (
-        f"never said goodbye; silent for {silent:.0f} s. Its last words, from its journal: "
-        f"{last['message'] or _compact(last['data'])}"
-    )
+def _story(client: DatacatClient, session: dict[str, Any]) -> str:
+    sentence = client.get_dossier(session["id"])["verdict"]["sentence"]
+    story = [str(sentence), *(hang["title"] for hang in session["hangs"])]
+    if session["status"] == "crashed" and session["events"]:
+        last = session["events"][-1]
+        story.append(f"its last words: {last['message'] or _compact(last['data'])}")
+    return "; ".join(story)
