@@ -158,12 +158,19 @@ letters = 18
 while match(letters) < 0.05:
     letters += 1
 def stuck():
-    while match(letters + 5) < HOW_LONG:
-        pass
+    until = time.monotonic() + HOW_LONG
+    while time.monotonic() < until:
+        match(letters + 5)
 """,
     "a ctypes call (the interpreter's lock is held)": """
+class Until(ctypes.Structure):
+    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
+mutex = ctypes.create_string_buffer(64)
 def stuck():
-    ctypes.PyDLL(None).usleep(int(HOW_LONG * 1e6))
+    ctypes.CDLL(None).pthread_mutex_lock(mutex)
+    until = time.time() + HOW_LONG
+    moment = Until(int(until), int(until % 1 * 1e9))
+    ctypes.PyDLL(None).pthread_mutex_timedlock(mutex, ctypes.byref(moment))
 """,
 }
 _SPINNING: Final = {
@@ -193,7 +200,7 @@ async def main():
     await asyncio.sleep(0.5)
 asyncio.run(main())
 """
-_LASTS: Final = 1.6
+_LASTS: Final = 2
 _FOR_EVER: Final = 60
 
 
@@ -207,7 +214,7 @@ def _hangs() -> list[Row]:
     rows = []
     for program, stuck in _STUCK.items():
         hung = "spinning" if program in _SPINNING else "blocked"
-        load: Literal["works", "waits"] = "works" if program in _SPINNING else "waits"
+        load: Literal["works", "waits"] = "works" if program in _SPINNING | _LOCKED else "waits"
         recovered = Expected("ended", "clean", hung=hung, where="stuck")
         killed = Expected("crashed", "killed_while_hung", hung_at_end=True, hung=hung, where="stuck")
         alone: tuple[Watcher, ...] = () if program in _LOCKED else ("alone",)
@@ -215,7 +222,7 @@ def _hangs() -> list[Row]:
         rows += [
             Row(
                 f"{program}, then recovers",
-                _monitored(stuck, _LASTS),
+                _monitored(stuck, _LASTS + (program in _LOCKED)),
                 dict.fromkeys((*alone, "watchdog"), recovered),
                 load=load,
             ),
@@ -228,7 +235,7 @@ def _hangs() -> list[Row]:
             ),
         ]
     ends = _monitored(_STUCK["`time.sleep`"], _LASTS).replace(
-        "stuck()\nfor", "threading.Timer(1.2, session.end).start()\nstuck()\nfor"
+        "stuck()\nfor", "threading.Timer(1.5, session.end).start()\nstuck()\nfor"
     )
     still_hung = Expected("ended", "clean", hung_at_end=True, hung="blocked", where="stuck")
     rows.append(

@@ -1,6 +1,7 @@
 """The heartbeat monitor: a thread inside the program that listens for its main loop."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,7 @@ class HeartbeatMonitor:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"datacat-heartbeat-{name}", daemon=True)
         slot[pulse.THREAD] = threading.get_ident()
+        self._evidence.beaten(threading.get_ident())
 
     def start(self) -> None:
         """Begin to watch."""
@@ -80,11 +82,12 @@ class HeartbeatMonitor:
         self.slot[pulse.LAST_CHECK] = now
         if beat != self._seen:
             self._seen = beat
+            self._evidence.beaten(int(self.slot[pulse.THREAD]))
             self.slot[pulse.NATIVE_THREAD] = native_id(int(self.slot[pulse.THREAD]))
             self._log_heartbeat()
         if not self._runs() or self._evidence.being_debugged:
             self._watch.begin_anew(now)
-        found = self._watch.check(now, beat)
+        found = self._watch.check(now, beat, worked=time.process_time())
         if isinstance(found, Hung):
             self.slot[pulse.REPORTED] = beat
             data = {

@@ -12,6 +12,9 @@ from datacat.client import pulse
 from datacat.client.procfs import STOPPED
 from datacat.client.silence import HeartbeatWatch, Hung, Recovered
 
+_LATE: Final = 1.0
+"""Seconds by which a look may be late; where the timeout is short, no more than half of it."""
+
 _PATIENCE: Final = 0.5
 """Seconds that the monitor inside may be late, at least, before it counts as unable to look."""
 
@@ -34,7 +37,6 @@ class Silent(NamedTuple):
     monitor: str
     timeout: float
     seconds: float
-    native_thread: int
 
 
 class Back(NamedTuple):
@@ -86,8 +88,6 @@ class Outside:
             self._stopped_at = None
         if held or found:
             self._runs_since = now
-        for gone in set(self._watches) - set(slots):
-            del self._watches[gone]
         for name, slot in slots.items():
             found += self._listen(now, name, slot)
         return found
@@ -101,8 +101,15 @@ class Outside:
         """Whether the program cannot speak for itself now."""
         return self.stopped or any(self._blind(now, slot) for slot in slots.values())
 
+    def silent_for(self, now: float, name: str, slot: tuple[float, ...]) -> float:
+        """Seconds of silence that count."""
+        watch = self._watches.get(name)
+        return watch.silent_for(now, slot[pulse.LAST_BEAT]) if watch else 0.0
+
     def _blind(self, now: float, slot: tuple[float, ...]) -> bool:
         """Whether the monitor inside should have looked, and has not."""
+        if slot[pulse.STATE] == pulse.FREE:
+            return False
         interval, timeout = slot[pulse.CHECK_INTERVAL], slot[pulse.TIMEOUT]
         patience = min(interval + max(_PATIENCE, interval / 2), max(timeout, interval))
         return now - max(slot[pulse.LAST_CHECK], self._runs_since) > patience
@@ -111,13 +118,15 @@ class Outside:
         watch = self._watches.get(name)
         beat = slot[pulse.LAST_BEAT]
         if watch is None or watch.timeout != slot[pulse.TIMEOUT]:
-            watch = self._watches[name] = HeartbeatWatch(now, slot[pulse.TIMEOUT], self._interval)
+            timeout = slot[pulse.TIMEOUT]
+            watch = HeartbeatWatch(now, timeout, self._interval, late=min(_LATE, timeout / 2))
+            self._watches[name] = watch
         if slot[pulse.STATE] == pulse.PAUSED or self._runs_since == now:
             watch.begin_anew(now)
         telling = self._blind(now, slot) and slot[pulse.REPORTED] != beat
         match watch.check(now, beat, telling=telling):
             case Hung(seconds):
-                return [Silent(name, watch.timeout, seconds, int(slot[pulse.NATIVE_THREAD]))]
+                return [Silent(name, watch.timeout, seconds)]
             case Recovered(seconds):
                 return [Back(name, seconds)]
         return []

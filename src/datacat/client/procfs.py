@@ -3,8 +3,14 @@
 Nothing here raises: where the system does not say, the answer is None, or empty.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
+
+_SPINNING = 0.1
+"""The share of a processor from which on a thread works. One that waits wants nothing; one that works has
+to share the interpreter's lock with others that do."""
 
 _PF_EXITING = 4  # linux/sched.h
 
@@ -12,12 +18,36 @@ STOPPED = frozenset("Tt")
 """States of a process that was stopped, by a signal or by who traces it."""
 
 
-def cpu_seconds(native_thread: int, process: "int | str" = "self") -> float | None:
-    """What a thread has used of the processor."""
+class Processor(NamedTuple):
+    """What a thread has had of the processor, in seconds since it began."""
+
+    at: float
+    """When that was, by the monotonic clock."""
+    used: float
+    wanted: float
+    """Used, or waited for because others had it: on a loaded machine, who works is told by this alone."""
+
+
+def processor(native_thread: int, process: "int | str" = "self") -> Processor | None:
+    """See ``Documentation/scheduler/sched-stats.rst`` in Linux."""
     try:
-        return int(Path(f"/proc/{process}/task/{native_thread}/schedstat").read_bytes().split()[0]) / 1e9
+        fields = Path(f"/proc/{process}/task/{native_thread}/schedstat").read_bytes().split()
+        used, waited = int(fields[0]) / 1e9, int(fields[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return None
+    return Processor(time.monotonic(), used, used + waited)
+
+
+def kind_of(before: Processor | None, after: Processor | None) -> str:
+    """Whether a thread was ``blocked`` or ``spinning`` meanwhile; ``unknown`` where nobody says.
+
+    >>> began = Processor(0.0, 7.0, 9.0)
+    >>> kind_of(began, Processor(4.0, 7.0, 9.0)), kind_of(began, Processor(4.0, 8.0, 12.9))
+    ('blocked', 'spinning')
+    """
+    if before is None or after is None or after.at <= before.at:
+        return "unknown"
+    return "spinning" if (after.wanted - before.wanted) / (after.at - before.at) >= _SPINNING else "blocked"
 
 
 def status(process: "int | str" = "self") -> Mapping[str, str]:

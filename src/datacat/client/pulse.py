@@ -100,12 +100,13 @@ class PulseReader:
         self._numbers = memoryview(self._memory).cast("d")
 
     def slots(self) -> dict[str, tuple[float, ...]]:
-        """The numbers of every slot in use, by name."""
+        """The numbers of every slot that is or was in use, by name."""
         found = {}
         for start in range(0, SLOT * SLOTS, SLOT):
-            if self._numbers[start] != FREE:
-                slot = self._numbers[start : start + SLOT]
-                name = bytes(slot.cast("B")[8 * NAME :]).split(b"\0", 1)[0].decode("utf-8", "replace")
+            slot = self._numbers[start : start + SLOT]
+            name = bytes(slot.cast("B")[8 * NAME :]).split(b"\0", 1)[0].decode("utf-8", "replace")
+            # A name that is used again may stand in a later slot than it did.
+            if name and (slot[STATE] != FREE or name not in found):
                 found[name] = tuple(slot[:NAME])
         return found
 

@@ -5,18 +5,19 @@ appears hung, once; the next heartbeat is its recovery.
 
 Two things that are no hang: a pause that was announced, and time in which nobody ran. Whoever
 watches sleeps with the machine, stands still with a stopped process and starves with a loaded one,
-so when a check itself comes late, that lateness is forgiven.
+so when a check itself comes late, that lateness is forgiven; but for what the process was working
+meanwhile: then it was not the machine that kept everybody waiting.
 """
 
 from typing import Final, NamedTuple
 
 _LATE: Final = 1.0
 _NOT_LATE: Final = 0.1
-"""Seconds: a check that is later than an interval, or than the first of these, was not merely slow."""
+"""Seconds: a check that is later than its interval, or than the first of these, was not merely slow."""
 
 
 class Hung(NamedTuple):
-    """No heartbeat for ``seconds``."""
+    """No heartbeat for ``seconds``, what was forgiven among them."""
 
     seconds: float
 
@@ -34,13 +35,19 @@ class HeartbeatWatch:
         now: the monotonic time, in seconds, at which the watch begins.
         timeout: seconds without a heartbeat that are a hang.
         check_interval: seconds between two checks.
+        late: seconds by which a check is merely slow; by default as many as there are between two, and
+            no more than one.
     """
 
-    def __init__(self, now: float, timeout: float, check_interval: float) -> None:
+    def __init__(self, now: float, timeout: float, check_interval: float, late: float | None = None) -> None:
         self.timeout = timeout
         self.check_interval = check_interval
-        self._counted_from = now
+        self._late = max(min(check_interval, _LATE), _NOT_LATE) if late is None else late
+        self._begun = now
+        self._beat = now
+        self._forgiven = 0.0
         self._last_check = now
+        self._last_worked = 0.0
         self._hung_since: float | None = None
         self._pauses = 0
 
@@ -55,7 +62,8 @@ class HeartbeatWatch:
 
     def begin_anew(self, now: float) -> None:
         """Whatever was silence until now is none."""
-        self._counted_from = self._last_check = now
+        self._begun = self._last_check = now
+        self._forgiven = 0.0
 
     @property
     def paused(self) -> bool:
@@ -67,24 +75,34 @@ class HeartbeatWatch:
         """Whether a hang was told and has not ended."""
         return self._hung_since is not None
 
-    def silent_since(self, beat: float) -> float:
-        """When the silence that counts began."""
-        return max(beat, self._counted_from)
+    def silent_for(self, now: float, beat: float) -> float:
+        """Seconds of silence that count."""
+        forgiven = self._forgiven if beat == self._beat else 0.0
+        return now - max(beat, self._begun) - forgiven
 
     def nearly(self, now: float, beat: float) -> bool:
         """Whether the next check may find a hang: time to look at what the program is doing."""
         if self.paused or self.hung:
             return False
-        return now + self.check_interval - self.silent_since(beat) > self.timeout
+        return self.silent_for(now + self.check_interval, beat) > self.timeout
 
-    def check(self, now: float, beat: float, *, telling: bool = True) -> Hung | Recovered | None:
-        """What there is to say at ``now``, the last heartbeat being ``beat``.
+    def check(
+        self, now: float, beat: float, *, worked: float = 0.0, telling: bool = True
+    ) -> Hung | Recovered | None:
+        """What there is to say.
 
-        Without ``telling`` no hang is found: another watcher is about to tell it.
+        Args:
+            now: the monotonic time.
+            beat: that of the last heartbeat.
+            worked: seconds of processor time that the process has used, of whatever beginning.
+            telling: whether a hang is to be found; else another watcher is about to tell it.
         """
-        late = now - self._last_check - self.check_interval
-        if late > max(min(self.check_interval, _LATE), _NOT_LATE):
-            self._counted_from = self.silent_since(beat) + late
+        late = now - self._last_check - self.check_interval - max(0.0, worked - self._last_worked)
+        self._last_worked = worked
+        if beat != self._beat:
+            self._beat, self._forgiven = beat, 0.0
+        if late > self._late:
+            self._forgiven += late
         self._last_check = now
         if self._hung_since is not None:
             if beat <= self._hung_since:
@@ -92,8 +110,7 @@ class HeartbeatWatch:
             seconds = beat - self._hung_since
             self._hung_since = None
             return Recovered(seconds)
-        since = self.silent_since(beat)
-        if self.paused or not telling or now - since <= self.timeout:
+        if self.paused or not telling or self.silent_for(now, beat) <= self.timeout:
             return None
-        self._hung_since = since
-        return Hung(now - since)
+        self._hung_since = max(beat, self._begun)
+        return Hung(now - self._hung_since)

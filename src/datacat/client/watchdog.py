@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from datacat.client import procfs, pulse
 from datacat.client.oom import MemoryKills
 from datacat.client.outside import Back, Continued, Finding, Outside, Silent, Stopped
+from datacat.client.procfs import Processor
 from datacat.client.pulse import PulseReader
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Watch:
         self._memory_kills.look(settings["pid"])
         self._log: WatchdogLog | None = None
         self._sample_at = time.monotonic()
+        self._worked: dict[str, Processor | None] = {}
 
     def run(self, process: int) -> None:
         """Until the program of this pidfd has ended, and what there is to say of it is delivered or written down."""
@@ -109,9 +111,18 @@ class Watch:
 
     def bury(self, status: int | None, *, replaced: bool = False) -> None:
         """Say how it ended, and deliver what it left; nothing, where it has seen to both itself."""
+        if self._log is not None:
+            self._tell_recoveries()
         if self._log is not None or self._something_to_say(status):
             signs = None if replaced else (status, self._memory_kills.happened)
             self.log.bury(signs, self._pulse.goodbye)
+
+    def _tell_recoveries(self) -> None:
+        """The last beats may be later than the last look."""
+        slots = self._pulse.slots()
+        for found in self._outside.look(time.monotonic(), "", False, slots):
+            if isinstance(found, Back):
+                self.log.back(found.monitor, found.seconds)
 
     def _something_to_say(self, status: int | None) -> bool:
         """Whether the program left anything undone: a verdict, or a journal."""
@@ -137,6 +148,7 @@ class Watch:
         state = procfs.state(pid)
         unable = self._outside.unable(now, slots)
         traced = state == "t" or (unable and procfs.traced(pid))
+        self._watch_work(now, slots)
         for found in self._outside.look(now, state, traced, slots):
             self._tell(found, slots, process)
         if unable:
@@ -154,13 +166,22 @@ class Watch:
             case Back(monitor, seconds):
                 self.log.back(monitor, seconds)
             case Silent():
-                thread = int(slots[found.monitor][pulse.THREAD])
-                native = found.native_thread or self._settings["pid"]
-                before, began = procfs.cpu_seconds(native, self._settings["pid"]), time.monotonic()
+                slot = slots[found.monitor]
                 dump = self._ask_for_stacks(process)
-                after, took = procfs.cpu_seconds(native, self._settings["pid"]), time.monotonic() - began
-                used = None if before is None or after is None else after - before
-                self.log.silent(found, thread, dump, used, took)
+                worked = self._worked.get(found.monitor), self._processor(slot)
+                self.log.silent(found, int(slot[pulse.THREAD]), dump, *worked)
+
+    def _watch_work(self, now: float, slots: dict[str, tuple[float, ...]]) -> None:
+        """Note what the silent threads had used of the processor when they began to be suspicious."""
+        for name, slot in slots.items():
+            if self._outside.silent_for(now, name, slot) < slot[pulse.TIMEOUT] / 2:
+                self._worked.pop(name, None)
+            elif name not in self._worked:
+                self._worked[name] = self._processor(slot)
+
+    def _processor(self, slot: tuple[float, ...]) -> Processor | None:
+        pid = self._settings["pid"]
+        return procfs.processor(int(slot[pulse.NATIVE_THREAD]) or pid, pid)
 
     def _ask_for_stacks(self, process: int) -> str:
         """What the program's fault handler prints when asked by its signal, which needs no interpreter."""

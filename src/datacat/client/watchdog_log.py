@@ -12,11 +12,11 @@ from datacat.client.backoff import Backoff
 from datacat.client.death import Signs, verdict
 from datacat.client.delivery import Step
 from datacat.client.encode import encode_data
-from datacat.client.evidence import kind_of
 from datacat.client.journal_root import open_leftover
 from datacat.client.leftovers import delivery_of
 from datacat.client.options import Options
 from datacat.client.outside import Silent
+from datacat.client.procfs import Processor, kind_of
 from datacat.client.pulse import ENDED, RUNNING
 from datacat.client.recorder import Recorder
 from datacat.client.transport import HttpTransport
@@ -65,18 +65,20 @@ class WatchdogLog:
         """It goes on."""
         self._event("application_continued", {"seconds_stopped": round(seconds, 3)})
 
-    def silent(self, hang: Silent, thread: int, dump: str, cpu_seconds: float | None, watched: float) -> None:
+    def silent(
+        self, hang: Silent, thread: int, dump: str, before: Processor | None, after: Processor | None
+    ) -> None:
         """The program hangs, and cannot tell it itself."""
         stacks = dumps.parse(dump, {self._settings["main_thread"]: "MainThread"}, first=thread)
         data = {
             "monitor": hang.monitor,
             "timeout": hang.timeout,
             "seconds_since_heartbeat": round(hang.seconds, 3),
-            "kind": kind_of(cpu_seconds, watched),
+            "kind": kind_of(before, after),
             "gil_held": True,
             "thread": stacks[0]["thread"] if stacks else "",
-            "cpu_seconds": None if cpu_seconds is None else round(cpu_seconds, 3),
-            "watched_seconds": round(watched, 3),
+            "cpu_seconds": round(after.used - before.used, 3) if before and after else None,
+            "watched_seconds": round(after.at - before.at, 3) if before and after else None,
             "stacks": stacks,
         }
         self._event("application_appears_hung", data, level="error")

@@ -40,7 +40,7 @@ def test_a_hang_that_the_program_can_tell_itself_is_left_to_it(program):
 def test_a_hang_that_the_program_cannot_tell_is_told_within_the_timeout_and_one_check(program):
     program.seen(10, beating=True, looking=True)
     (silent,) = program.seen(2.5)
-    assert silent == Silent("main", 2.0, 2.25, 77)
+    assert silent == Silent("main", 2.0, 2.25)
     assert program.seen(100) == []
 
 
@@ -49,6 +49,16 @@ def test_its_end_is_told_too(program):
     program.seen(10)
     assert program.seen(0.25, beating=True, looking=True) == [Back("main", 10.25)]
     assert program.seen(10, beating=True, looking=True) == []
+
+
+def test_its_end_is_told_when_the_monitor_was_stopped_meanwhile(program):
+    program.seen(1, beating=True, looking=True)
+    program.seen(10)
+    program.slot[pulse.STATE] = pulse.FREE
+    assert program.seen(0.25) == []
+    program.slot[pulse.LAST_BEAT] = program.now
+    assert program.seen(0.25) == [Back("main", 10.25)]
+    assert program.seen(10) == []
 
 
 def test_a_hang_that_was_told_inside_is_not_told_again(program):

@@ -63,6 +63,14 @@ def test_time_in_which_nobody_watched_is_not_silence_however_short(walk):
     assert walk.watch.check(walk.clock.monotonic(), walk.last) is None
 
 
+def test_late_checks_while_the_process_worked_are_silence(walk):
+    found = []
+    for n in range(1, 10):
+        walk.clock.advance(5 + 6)  # some call keeps the interpreter's lock
+        found.append(walk.watch.check(walk.clock.monotonic(), walk.last, worked=11.0 * n))
+    assert [each for each in found if each] == [Hung(66.0)]
+
+
 def test_a_pause_is_no_hang_and_the_clock_starts_anew_after_it(walk):
     walk.watch.pause()
     assert walk(100) == []
