@@ -9,7 +9,6 @@ import faulthandler
 import marshal
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -76,7 +75,9 @@ class Watchdog:
             raise OSError("this program is no Python that another could be started by")
         if self._pulse.file is None or not hasattr(os, "pidfd_open"):
             raise OSError("this system cannot watch one process from another")
-        import fcntl  # only where there is one
+        # Neither is wanted where there is no watchdog.
+        import fcntl
+        import subprocess
 
         stacks = shared_file("datacat-stacks")
         fcntl.fcntl(stacks, fcntl.F_SETFL, os.O_APPEND)  # so that the watchdog may empty it

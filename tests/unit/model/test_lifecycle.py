@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,3 +34,46 @@ def test_contact_does_not_wake_a_hung_program():
 
 def test_running_and_final_do_not_overlap():
     assert not RUNNING & FINAL
+
+
+PAGE = Path(__file__).parents[3] / "docs/reference/status.md"
+
+
+def page() -> str:
+    """The table as a picture, and as it stands."""
+    arrows: dict[tuple[Status, Status], list[str]] = {}
+    for status, row in TRANSITIONS.items():
+        for trigger, following in row.items():
+            if following is not status:
+                arrows.setdefault((status, following), []).append(trigger.value)
+    lines = [
+        "# Status",
+        "",
+        "A session's status follows from its records alone, by the table in `model/lifecycle.py`; this page is written",
+        "from it: `python -m tests.unit.model.test_lifecycle`. What is not drawn changes nothing.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> active",
+        *(f"    {a} --> {b}: {', '.join(words)}" for (a, b), words in arrows.items()),
+        "```",
+        "",
+        "| status | " + " | ".join(trigger.value for trigger in Trigger) + " |",
+        "| --- |" + " --- |" * len(Trigger),
+        *(
+            f"| {a} | " + " | ".join(row[trigger].value for trigger in Trigger) + " |"
+            for a, row in TRANSITIONS.items()
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def test_the_page_is_what_the_table_says():
+    assert PAGE.read_text(encoding="utf-8") == page(), (
+        "write it anew: python -m tests.unit.model.test_lifecycle"
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
