@@ -178,3 +178,30 @@ def test_recording_from_threads_destructors_and_exit_handlers_while_the_interpre
     assert session["status"] == "ended"
     assert session["lost"] == 0
     assert "after ours" in {event["name"] for event in session["events"]}
+
+
+def test_a_fork_in_the_middle_of_starting_the_watchdog_leaves_a_child_that_can_import_what_it_likes(
+    service, journals
+):
+    code = """
+        import os, sys, time
+        sys.modules.pop("subprocess", None)
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "subprocess":
+                    time.sleep(0.5)
+        import datacat
+        sys.meta_path.insert(0, Slow())
+        session = datacat.create_session(product="slowly", watchdog=True)
+        time.sleep(0.1)
+        if (child := os.fork()) == 0:
+            import subprocess
+            session.log_event("e", {"n": 0})
+            session.end()
+            os._exit(0)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = run(code, service.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    (child,) = [each for each in sessions_of(service.url, "slowly") if each["parent_session_id"]]
+    assert numbers(child) == [0]

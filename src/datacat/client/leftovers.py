@@ -1,6 +1,7 @@
 """Delivers what dead programs of this machine left in their journals, oldest session first."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -10,13 +11,19 @@ from datacat.client.delivery import Delivery, Step
 from datacat.client.epilogue import WithLastWords, last_words
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import Leftover, leftover_folders, open_leftover, remove_abandoned, set_aside
-from datacat.client.transport import Transport
+from datacat.client.transport import HttpTransport, Transport
 from datacat.model.clock import Clock
 
 logger = logging.getLogger("datacat.client")
 
 LOOK_EVERY: Final = 60.0
 """Seconds between two looks for new ones, once all were delivered."""
+
+_HELD_LOOK: Final = 0.05
+"""Seconds between two looks at a journal that somebody else holds."""
+
+_RETRY_AT_MOST: Final = 1.0
+"""Seconds between two attempts for one program's journal: who makes them has little time."""
 
 
 def delivery_of(
@@ -52,6 +59,46 @@ def leftovers(root: Path, clock: Clock, complain: Callable[[str], None]) -> Iter
             found.remove()
         else:
             yield found
+
+
+def deliver_one(
+    folder: Path, clock: Clock, *, free_by: float, deadline: float, verdict_follows: bool = False
+) -> None:
+    """Deliver what one program left, as far as that is possible in the time.
+
+    Args:
+        folder: its journal.
+        clock: the time.
+        free_by: until when to wait for somebody else who holds it, and may deliver it, or be killed
+            before that; by :func:`time.monotonic`, as is ``deadline``.
+        deadline: until when to try.
+        verdict_follows: see :func:`delivery_of`.
+    """
+    try:
+        while (leftover := open_leftover(folder, clock)) is None:
+            if not folder.exists() or time.monotonic() >= free_by:
+                return
+            time.sleep(_HELD_LOOK)
+        if leftover.first == 0:
+            leftover.remove()
+            return
+        transport = HttpTransport(leftover.about.url, leftover.about.origin)
+        delivery = delivery_of(leftover, clock, transport, verdict_follows=verdict_follows)
+        try:
+            while (step := delivery.step()) is not Step.NOTHING and time.monotonic() < deadline:
+                if step is Step.FAILED:
+                    time.sleep(min(delivery.wait, _RETRY_AT_MOST))
+        except BaseException:
+            leftover.close()
+            raise
+        finally:
+            delivery.close()
+        if step is Step.NOTHING:
+            leftover.remove()
+        else:
+            leftover.close()
+    except ForeignJournal as error:
+        logger.warning("%s; it is kept in %s", error, set_aside(folder))
 
 
 class LeftoverShipper:

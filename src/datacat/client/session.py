@@ -388,11 +388,15 @@ class Session:
 
     def on_fork(self) -> None:
         """Be in the middle of nothing."""
+        if self._watchdog is not None:
+            self._watchdog.hold()
         self._recorder.hold()
 
     def on_forked(self) -> None:
         """Go on."""
         self._recorder.let_go()
+        if self._watchdog is not None:
+            self._watchdog.let_go()
 
     def on_forked_child(self) -> None:
         """Become a session of its own: the parent's records, locks and connection are the parent's."""

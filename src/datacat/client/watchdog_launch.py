@@ -13,10 +13,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from datacat.client import procfs
 from datacat.client.pulse import Pulse, shared_file
+
+if TYPE_CHECKING:
+    import subprocess
 
 # The package's own __init__ would bring the whole client along.
 _BOOT: Final = """
@@ -44,6 +47,7 @@ class Watchdog:
         self._complain = complain
         self._files: list[int] = []
         self._signal = 0
+        self._whole = threading.Lock()
         self._thread = threading.Thread(target=self._start, name="datacat-watchdog-start", daemon=True)
 
     def start(self) -> None:
@@ -55,8 +59,19 @@ class Watchdog:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def hold(self) -> None:
+        """Before a fork: a child must get no half of a watchdog.
+
+        Where an import was under way, it could never again import that module.
+        """
+        self._whole.acquire()
+
+    def let_go(self) -> None:
+        """After the fork, in the parent."""
+        self._whole.release()
+
     def abandon(self) -> None:
-        """In a forked child: the watchdog is the parent's."""
+        """After the fork, in the child: the watchdog is the parent's."""
         for file in self._files:
             os.close(file)
         self._files = []
@@ -75,6 +90,11 @@ class Watchdog:
             raise OSError("this program is no Python that another could be started by")
         if self._pulse.file is None or not hasattr(os, "pidfd_open"):
             raise OSError("this system cannot watch one process from another")
+        with self._whole:
+            process = self._hand_over(self._pulse.file)
+        process.wait()
+
+    def _hand_over(self, pulse: int) -> "subprocess.Popen[bytes]":
         # Neither is wanted where there is no watchdog.
         import fcntl
         import subprocess
@@ -91,23 +111,27 @@ class Watchdog:
             "pid": os.getpid(),
             "process_start": procfs.start_time(os.getpid()),
             "main_thread": threading.main_thread().ident or 0,
-            "pulse": self._pulse.file,
+            "pulse": pulse,
             "stacks": stacks,
             "stacks_signal": self._signal,
             "ended": ended,
             "path": [each for each in sys.path if each],
         }
+        told = shared_file("datacat-settings")
+        os.write(told, marshal.dumps(settings))
+        os.lseek(told, 0, os.SEEK_SET)
         package = str(Path(__file__).parents[1])
         process = subprocess.Popen(  # noqa: S603  # this very Python, and our own code
             [sys.executable, "-I", "-S", "-c", _BOOT, package],
-            stdin=subprocess.PIPE,
+            stdin=told,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(self._pulse.file, stacks, ended),
+            pass_fds=(pulse, stacks, ended),
             start_new_session=True,
         )
         os.close(ended)
-        process.communicate(marshal.dumps(settings))
+        os.close(told)
+        return process
 
 
 def _free_signal() -> int:

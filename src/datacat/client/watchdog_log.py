@@ -10,16 +10,13 @@ from msgspec import Raw
 from datacat.client import crashdump, dumps
 from datacat.client.backoff import Backoff
 from datacat.client.death import Signs, verdict
-from datacat.client.delivery import Step
 from datacat.client.encode import encode_data
-from datacat.client.journal_root import open_leftover
-from datacat.client.leftovers import delivery_of
+from datacat.client.leftovers import deliver_one
 from datacat.client.options import Options
 from datacat.client.outside import Silent
 from datacat.client.procfs import Processor, kind_of
 from datacat.client.pulse import ENDED, RUNNING
 from datacat.client.recorder import Recorder
-from datacat.client.transport import HttpTransport
 from datacat.model import causes
 from datacat.model.clock import SystemClock
 from datacat.model.records import Event, Exit, Level, Metric, Origin, Start
@@ -29,6 +26,9 @@ if TYPE_CHECKING:
 
 _DELIVER_WITHIN: Final = 15.0
 """Seconds that the watchdog outlives its program when the server does not answer."""
+
+_JOURNAL_FIRST: Final = 1.0
+"""Seconds for the program's own records to come before the verdict on it, as they were."""
 
 
 class WatchdogLog:
@@ -114,7 +114,7 @@ class WatchdogLog:
         """
         deadline = time.monotonic() + _DELIVER_WITHIN
         dump = self._crash_dump()
-        self._deliver_journal(deadline)
+        self._deliver_journal(min(deadline, time.monotonic() + _JOURNAL_FIRST))
         if seen is None:
             if goodbye == RUNNING:
                 self._exit(causes.REPLACED, "the process runs another program now", {})
@@ -127,6 +127,7 @@ class WatchdogLog:
         backoff = Backoff()
         while not self._recorder.finish() and time.monotonic() < deadline:
             time.sleep(min(backoff.failed(), 1.0))
+        self._deliver_journal(deadline)
 
     def _exit(self, cause: str, message: str, data: dict[str, Any]) -> None:
         record = Exit(time=self._clock.now(), cause=cause, message=message, data=Raw(encode_data(data)))
@@ -148,18 +149,6 @@ class WatchdogLog:
         return crashdump.read(self._folder) if self._folder else ""
 
     def _deliver_journal(self, deadline: float) -> None:
-        """What is left of the program's own records; whoever else delivers them already is let be."""
-        if self._folder is None or not self._folder.exists():
-            return
-        leftover = open_leftover(self._folder, self._clock)
-        if leftover is None:
-            return
-        delivery = delivery_of(leftover, self._clock, HttpTransport(leftover.about.url), verdict_follows=True)
-        while (step := delivery.step()) is not Step.NOTHING and time.monotonic() < deadline:
-            if step is Step.FAILED:
-                time.sleep(min(delivery.wait, 1.0))
-        delivery.close()
-        if step is Step.NOTHING:
-            leftover.remove()
-        else:
-            leftover.close()
+        """What is left of the program's own records."""
+        if self._folder is not None:
+            deliver_one(self._folder, self._clock, free_by=deadline, deadline=deadline, verdict_follows=True)

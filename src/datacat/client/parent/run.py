@@ -13,10 +13,8 @@ from typing import Final
 from msgspec import Struct
 
 from datacat.client.claim import VARIABLE, Offer, offered_by
-from datacat.client.delivery import Step
-from datacat.client.journal_reader import ForeignJournal
-from datacat.client.journal_root import Leftover, journal_root, open_leftover
-from datacat.client.leftovers import delivery_of
+from datacat.client.journal_root import journal_root
+from datacat.client.leftovers import deliver_one
 from datacat.client.oom import MemoryKills
 from datacat.client.options import Options
 from datacat.client.parent.child import Child, Ended
@@ -24,7 +22,6 @@ from datacat.client.parent.report import exit_record, max_rss_bytes
 from datacat.client.parent.signals import FORWARDED, Attention, is_for_child
 from datacat.client.parent.stderr import Stderr, is_open
 from datacat.client.recorder import Recorder
-from datacat.client.transport import HttpTransport
 from datacat.model.clock import Clock
 from datacat.model.ids import new_session_id
 from datacat.model.limits import MAX_NAME_LENGTH
@@ -187,30 +184,8 @@ class _Watch:
 
     def _deliver_last_words(self) -> None:
         """What the program itself recorded, and could not send any more."""
-        with contextlib.suppress(OSError, RuntimeError, ForeignJournal):
+        with contextlib.suppress(OSError, RuntimeError):
             folder = journal_root(os.environ).absolute() / self._session_id
-            leftover = self._open(folder)
-            if leftover is None:
-                return
-            if leftover.first == 0:  # it was killed in the middle of its first record
-                leftover.remove()
-                return
-            transport = HttpTransport(leftover.about.url, leftover.about.origin)
-            delivery = delivery_of(leftover, self._clock, transport)
-            while (step := delivery.step()) is Step.SENT:
-                pass
-            delivery.close()
-            if step is Step.NOTHING:
-                leftover.remove()
-            else:
-                leftover.close()
-
-    def _open(self, folder: Path) -> Leftover | None:
-        """The program's journal; None where there is none, or a process that goes on holds it."""
-        deadline = time.monotonic() + _OTHERS_DELIVER
-        while folder.exists():
-            leftover = open_leftover(folder, self._clock)
-            if leftover is not None or time.monotonic() > deadline:
-                return leftover
-            time.sleep(0.02)
-        return None
+            now = time.monotonic()
+            deadline = now + self._program.options.exit_timeout
+            deliver_one(folder, self._clock, free_by=now + _OTHERS_DELIVER, deadline=deadline)
