@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -44,7 +45,7 @@ def resident_bytes(pid: int) -> int:
 @contextmanager
 def little_memory(mebibytes: int) -> Iterator[list[str]]:
     """A command's beginning, under which it may have so much memory and is killed by the kernel beyond it."""
-    name = f"datacat-test-{os.getpid()}"
+    name = f"datacat-test-{uuid4()}"
     v2 = Path("/sys/fs/cgroup/cgroup.controllers")
     group = Path("/sys/fs/cgroup", name) if v2.exists() else Path("/sys/fs/cgroup/memory", name)
     limit = "memory.max" if v2.exists() else "memory.limit_in_bytes"
@@ -56,7 +57,18 @@ def little_memory(mebibytes: int) -> Iterator[list[str]]:
     try:
         yield ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
     finally:
-        group.rmdir()
+        _remove(group)
+
+
+def _remove(group: Path) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return group.rmdir()
+        except OSError:  # the kernel has not quite let go of the last process
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def bound_by_permissions() -> list[str]:

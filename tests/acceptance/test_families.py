@@ -139,8 +139,7 @@ def test_a_watchdog_says_what_the_process_uses_when_it_is_asked_to(watched):
 import datacat, time
 session = datacat.create_session(product="measured", process_metrics=0.2)
 session._watchdog.wait(30)
-until = time.monotonic() + 1.5
-while time.monotonic() < until:
+while time.process_time() < 3:
     pass
 """
     run(code, watched.url)
@@ -154,7 +153,7 @@ while time.monotonic() < until:
         "process.thread.count",
     } <= names
     user = [m["value"] for m in session["metrics"] if m["tags"] == ["cpu.mode:user"]]
-    assert 0.2 < sum(user) < 3
+    assert 0.3 < sum(user) < 4
     assert all(m["unit"] == "By" for m in session["metrics"] if m["name"].startswith("process.memory."))
 
 

@@ -110,6 +110,10 @@ def test_what_is_given_is_recorded_before_the_program_ends(shared_service, journ
     assert process.returncode == 0
 
 
+OF_A_SMALL_PARENT = ["sh", "-c", '"$@"; exit $?', "sh"]
+"""What a process is said to have used at most begins with what the one had that started it."""
+
+
 def test_the_exit_tells_what_was_used_and_what_was_printed_last(journals):
     code = """
         import sys
@@ -118,7 +122,7 @@ def test_the_exit_tells_what_was_used_and_what_was_printed_last(journals):
             print(f"line {n}", file=sys.stderr)
         sys.exit("no space left")
     """
-    done = run(NOBODY, "p", python(code))
+    done = run(NOBODY, "p", python(code), prefix=OF_A_SMALL_PARENT)
     assert done.returncode == 1
     last = records(journals)[-1]
     assert last["message"].startswith("left with exit code 1 after ")

@@ -96,6 +96,7 @@ class Watch:
         self._log: WatchdogLog | None = None
         self._sample_at = time.monotonic()
         self._worked: dict[str, Processor | None] = {}
+        self._unable_since: float | None = None
 
     def run(self, process: int) -> None:
         """Until the program of this pidfd has ended, and what there is to say of it is delivered or written down."""
@@ -151,8 +152,7 @@ class Watch:
         self._watch_work(now, slots)
         for found in self._outside.look(now, state, traced, slots):
             self._tell(found, slots, process)
-        if unable:
-            self.log.keep_in_contact()
+        self._keep_in_contact(now, unable=unable)
         if (interval := self._settings["process_metrics"]) and now >= self._sample_at:
             self._sample_at = now + interval
             self.log.sample_process()
@@ -170,6 +170,17 @@ class Watch:
                 dump = self._ask_for_stacks(process)
                 worked = self._worked.get(found.monitor), self._processor(slot)
                 self.log.silent(found, int(slot[pulse.THREAD]), dump, *worked)
+
+    def _keep_in_contact(self, now: float, *, unable: bool) -> None:
+        """Speak for the program, but not at once: what that loads would hold up the look at a hang."""
+        if not unable:
+            self._unable_since = None
+            return
+        if self._unable_since is None:
+            self._unable_since = now
+        promised = self._settings["options"]["contact_timeout"]
+        if promised and now - self._unable_since >= promised / 4:
+            self.log.keep_in_contact()
 
     def _watch_work(self, now: float, slots: dict[str, tuple[float, ...]]) -> None:
         """Note what the silent threads had used of the processor when they began to be suspicious."""
