@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from tests.acceptance.faults import FaultyProxy, bound_by_permissions, small_disk
@@ -138,6 +139,15 @@ def patient(url, product, count, *, prefix=(), **variables):
     return program
 
 
+def wait_until_it_ships(program):
+    """Its shipper has looked, and can read what is written whatever becomes of the directory."""
+    deadline = time.monotonic() + 30
+    files = Path("/proc", str(program.pid), "fd")
+    while sum(str(file.readlink()).endswith(".log") for file in files.iterdir()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def go_on(program):
     _, err = program.communicate("go on\n", timeout=90)
     assert program.returncode == 0, err
@@ -173,6 +183,7 @@ def test_a_directory_removed_under_a_program_is_made_anew(service, journals):
     service.kill()
     program = patient(service.url, "removed", 300)
     (folder,) = journals.iterdir()
+    wait_until_it_ships(program)
     subprocess.run(["rm", "-rf", str(journals)], check=True)
     time.sleep(0.5)
     service.start()
@@ -185,6 +196,7 @@ def test_permissions_taken_away_under_a_program_are_no_trouble(service, journals
     service.kill()
     program = patient(service.url, "forbidden", 500, prefix=bound_by_permissions())
     (folder,) = journals.iterdir()
+    wait_until_it_ships(program)
     folder.chmod(0)
     journals.chmod(0)
     service.start()

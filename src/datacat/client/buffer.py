@@ -184,6 +184,9 @@ class Buffer:
             retired = writer.retired()
             writer.retry()
             spare = writer.wanted_spare()
+            for each in (*retired, segment):
+                if each is not None:
+                    self._journal.reader.adopt(each.number, each.file)
         for each in retired:
             each.close()
         if segment is not None and not segment.intact():

@@ -136,6 +136,11 @@ class Segment:
             path.unlink(missing_ok=True)
             raise
 
+    @property
+    def number(self) -> int:
+        """Its place among the journal's segments."""
+        return int(self.path.stem)
+
     def intact(self) -> bool:
         """Whether the file still has its size and its name."""
         try:

@@ -1,6 +1,6 @@
 """The reading side of a journal: in the program that writes it, and after its death.
 
-It asks the files and nothing else, so it reads the same whoever reads; where a file ends in the
+It asks the files and nothing else, so it reads the same whoever reads. Where a file ends in the
 middle of a frame, or is gone, the next one goes on, and the numbers tell what is missing.
 """
 
@@ -33,6 +33,9 @@ from datacat.model.records import Loss
 
 _ENDS: Final = frozenset({"end", "exit"})
 _BLOCK: Final = 256 * 1024
+_ADOPTED: Final = 8
+"""Files that are held open against their removal; those of a long outage would be too many."""
+
 _losses: Final = msgspec.json.Decoder(Loss)
 
 _WORTH_IT: Final = 4
@@ -103,6 +106,11 @@ class JournalReader:
             self._given.append(place)
             size += len(entry.line)
         return entries
+
+    def adopt(self, number: int, file: int) -> None:
+        """Read a segment through ``file``, which stays its owner's, whatever becomes of its name meanwhile."""
+        if number >= self._at.number and number not in self._files and len(self._files) < _ADOPTED:
+            self._files[number] = os.dup(file)
 
     def release(self, last_seq: int) -> None:
         """Remove the segments before the record after ``last_seq``."""

@@ -100,6 +100,20 @@ def test_segments_that_are_acknowledged_are_removed(log):
     assert log.seqs(after=19_999) == [20_000]
 
 
+def test_what_a_reader_was_given_it_reads_though_its_file_is_removed(log):
+    log.add(3)
+    log.reader.adopt(log.writer.segment.number, log.writer.segment.file)
+    shutil.rmtree(log.folder)
+    assert log.seqs() == [1, 2, 3]
+
+
+def test_a_reader_holds_no_more_files_than_a_program_can_spare(log):
+    for number in range(1, 30):
+        log.add(1, text="z" * 1_000_000)
+        log.reader.adopt(number, log.writer.segment.file)
+    assert len(log.reader._files) <= 8
+
+
 def test_a_record_larger_than_a_segment_has_one_of_its_own(log):
     log.add(2)
     log.add(1, text="z" * 1_000_000)
