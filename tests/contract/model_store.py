@@ -1,8 +1,9 @@
 """A store in a few lines: what every other store must do, and the oracle of the state machine."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from statistics import mean
 from typing import Any
 
 import msgspec
@@ -16,7 +17,9 @@ from datacat.model.records import EMPTY, Event, Metric, Origin
 from datacat.model.session import Change, Session
 from datacat.model.state import JsonObject, merge, remove
 from datacat.store.port import (
+    Aggregate,
     Bucket,
+    Deployment,
     Dimension,
     EventRow,
     ListedProblem,
@@ -24,8 +27,12 @@ from datacat.store.port import (
     Overdue,
     ProblemCount,
     Scope,
+    SeriesPoint,
     SessionCount,
+    TimedEvent,
 )
+from datacat.store.sqlite.rows import LEVELS
+from datacat.store.sqlite.sums import METRIC_SPANS
 from datacat.wire.codec import encode
 
 
@@ -142,15 +149,82 @@ class ModelStore:
             SessionCount(
                 *key,
                 len(group),
+                sum(s.status is Status.ACTIVE for s in group),
+                sum(s.status is Status.HUNG for s in group),
+                sum(s.status is Status.ENDED for s in group),
                 sum(s.status is Status.CRASHED for s in group),
-                sum(s.hangs > 0 for s in group),
                 sum(s.status is Status.LOST for s in group),
+                sum(s.hangs > 0 for s in group),
                 sum(s.hang_seconds for s in group),
                 sum(max(0, (s.ended_at or s.updated_at) - s.created_at) for s in group) / 1e6,
             )
             for key, group in groups.items()
         ]
         return sorted(counts, key=lambda c: (c.bucket or 0, c.product or "", c.version or ""))[:limit]
+
+    def deployments(self, scope: Scope) -> list[Deployment]:
+        found = [Deployment(s.product, s.version, s.environment) for s in self._in(scope)]
+        return list(dict.fromkeys(found))
+
+    def newest_sessions(self, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
+        found = [s for s in self._in(scope) if not statuses or s.status in statuses]
+        found.reverse()
+        return sorted(found, key=lambda s: s.created_at, reverse=True)[:limit]
+
+    def metric_names(self, limit: int) -> list[str]:
+        return sorted({m.name for _, metrics in self.rows.values() for m in metrics})[:limit]
+
+    def event_names(self, limit: int) -> list[str]:
+        return sorted({e.name for events, _ in self.rows.values() for e in events})[:limit]
+
+    def metric_over_all(
+        self, name: str, scope: Scope, width: int, aggregate: Aggregate, most_series: int
+    ) -> list[SeriesPoint]:
+        length = max((each for each in METRIC_SPANS if each <= width), default=METRIC_SPANS[0])
+        width = -(-width // length) * length
+        anywhen = Scope(product=scope.product, version=scope.version, environment=scope.environment)
+        since, until = scope.span
+        since, until = since // length * length, -(-until // length) * length
+        found = [m for s in self._in(anywhen) for m in self.rows[s.id][1] if since <= m.time < until]
+        series = sorted({(tuple(m.tags), m.kind, m.unit or "") for m in found if m.name == name})[
+            :most_series
+        ]
+        found = [m for m in found if m.name == name and (tuple(m.tags), m.kind, m.unit or "") in series]
+        return _spans(found, width, aggregate)
+
+    def metric_of_session(
+        self,
+        session_id: str,
+        name: str | None,
+        scope: Scope,
+        width: int,
+        aggregate: Aggregate,
+        most_points: int,
+    ) -> list[SeriesPoint]:
+        found = [
+            m
+            for m in self._rows(session_id)[1]
+            if scope.span[0] <= m.time < scope.span[1] and name in (None, m.name)
+        ]
+        return _spans(found, width if len(found) > most_points else 1, aggregate)
+
+    def newest_events(
+        self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
+    ) -> list[TimedEvent]:
+        anywhen = Scope(product=scope.product, version=scope.version, environment=scope.environment)
+        of = [self.sessions[session_id]] if session_id else self._in(anywhen)
+        found = [
+            (e.time, number, n, TimedEvent(s.id, s.product, s.version, self.events(s.id, n, 1)[0]))
+            for number, s in enumerate(of)
+            for n, e in enumerate(self._rows(s.id)[0])
+            if scope.span[0] <= e.time < scope.span[1]
+            and (not names or e.name in names)
+            and LEVELS.index(e.level) >= LEVELS.index(least_level)
+        ]
+        return [each for *_, each in sorted(found, key=lambda f: f[:3], reverse=True)[:limit]]
+
+    def _in(self, scope: Scope) -> list[Session]:
+        return [s for s in self.sessions.values() if _within(scope, s, s.created_at)]
 
     def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:
         found = [
@@ -176,15 +250,39 @@ def _bare(problem: Problem) -> Problem:
     return msgspec.structs.replace(problem, evidence=EMPTY)
 
 
+def _spans(metrics: list[Metric], width: int, aggregate: Aggregate) -> list[SeriesPoint]:
+    spans: dict[Any, list[Metric]] = {}
+    for m in metrics:
+        key = m.time // width * width, m.name, m.kind, m.unit, encode(m.tags)
+        spans.setdefault(key, []).append(m)
+    make: dict[Aggregate, Callable[[list[float]], float]] = {
+        "avg": mean,
+        "sum": sum,
+        "count": len,
+        "min": min,
+        "max": max,
+        "last": lambda values: values[-1],
+    }
+    return [
+        SeriesPoint(
+            key[0],
+            key[1],
+            key[2],
+            key[3],
+            Raw(key[4]),
+            make[aggregate]([m.value for m in sorted(of, key=lambda m: m.time)]),
+        )
+        for key, of in sorted(spans.items(), key=lambda item: item[0][0])
+    ]
+
+
 def _within(scope: Scope, session: Session, time: int) -> bool:
     asked = (
         (scope.product, session.product),
         (scope.version, session.version),
         (scope.environment, session.environment),
     )
-    return all(wanted in (None, is_) for wanted, is_ in asked) and (
-        (scope.since or 0) <= time < (10**18 if scope.until is None else scope.until)
-    )
+    return all(wanted in (None, is_) for wanted, is_ in asked) and scope.span[0] <= time < scope.span[1]
 
 
 def _bucket(bucket: Bucket | None, time: int) -> int | None:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,19 @@ from tests.contract.model_store import ModelStore
 from datacat.model.errors import UnknownSession
 from datacat.model.fold import fold
 from datacat.model.lifecycle import Status
-from datacat.model.records import Batch, End, Event, Exit, Metric, Origin, Record, Rejected, Start, State
+from datacat.model.records import (
+    Batch,
+    End,
+    Event,
+    Exit,
+    Level,
+    Metric,
+    Origin,
+    Record,
+    Rejected,
+    Start,
+    State,
+)
 from datacat.store.port import Reader, Scope, Writer
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
@@ -308,3 +321,163 @@ def test_ids_are_found_by_their_first_digits(store):
     assert store.reader.ids_with_prefix("01934f5e", 5) == ids
     assert store.reader.ids_with_prefix("01934f5e1", 5) == ids[1:]
     assert store.reader.ids_with_prefix("2", 5) == []
+
+
+def points(store: Store, name: str, *, width: int = 10_000_000, **how: Any) -> list[tuple[int, float]]:
+    scope = Scope(**{each: how.pop(each) for each in ("product", "since", "until") if each in how})
+    found = store.reader.metric_over_all(name, scope, width, how.get("aggregate", "avg"), 100)
+    return [(point.time, point.value) for point in found]
+
+
+def test_sessions_are_counted_exactly_whatever_the_edges_of_the_time_asked_for(store):
+    hour = 3_600_000_000
+    times = [
+        0,
+        1,
+        hour - 1,
+        hour,
+        23 * hour,
+        24 * hour - 1,
+        24 * hour,
+        49 * hour + 5,
+        50 * hour,
+        24 * 8 * hour,
+    ]
+    for time in times:
+        store.add(new_id(), Start(time=time, product="p"))
+    edges = [
+        0,
+        1,
+        2,
+        hour,
+        hour + 1,
+        24 * hour - 1,
+        24 * hour,
+        25 * hour,
+        49 * hour + 5,
+        60 * hour,
+        24 * 9 * hour,
+    ]
+    for since in edges:
+        for until in edges:
+            counts = store.reader.session_counts(Scope(since=since, until=until), None, frozenset(), 9)
+            assert sum(count.sessions for count in counts) == sum(since <= time < until for time in times)
+
+
+def test_a_session_is_counted_where_it_stands_now_under_the_name_that_it_has_now(store):
+    session_id = new_id()
+    store.add(session_id, Start(time=1))
+    store.add(session_id, Start(time=1, product="p"), received=2_000_001)
+    (count,) = store.reader.session_counts(Scope(), None, frozenset({"product"}), 9)
+    assert (count.product, count.sessions, count.active, count.seconds) == ("p", 1, 1, 2)
+    store.add(session_id, Event(time=4_000_001, name="application_appears_hung"))
+    (count,) = store.reader.session_counts(Scope(product="p"), None, frozenset(), 9)
+    assert (count.active, count.hung_now, count.hung) == (0, 1, 1)
+    store.add(
+        session_id,
+        Event(time=5_000_001, name="application_recovered", data=msgspec.Raw(b'{"seconds_hung": 1.5}')),
+    )
+    store.add(session_id, Exit(time=9_000_001, cause="signal"))
+    (count,) = store.reader.session_counts(Scope(), "hour", frozenset(), 9)
+    assert (count.active, count.hung_now, count.ended, count.crashed, count.lost) == (0, 0, 0, 1, 0)
+    assert (count.hung, count.hang_seconds, count.seconds) == (1, 1.5, 9)
+    assert store.reader.session_counts(Scope(product="q"), None, frozenset(), 9) == []
+
+
+def test_the_newest_sessions_of_some_names_and_some_statuses_are_found(store):
+    ids = {}
+    for time, (product, version) in enumerate([("p", "1"), ("p", "2"), ("q", "1"), ("p", "1")]):
+        store.add(new := new_id(), Start(time=time, product=product, version=version))
+        ids[time] = new
+    store.add(ids[3], End(time=9))
+
+    def found(*statuses: Status, limit: int = 9, **scope: Any) -> list[int]:
+        sessions = store.reader.newest_sessions(Scope(**scope), frozenset(statuses), limit)
+        return [session.created_at for session in sessions]
+
+    assert found() == [3, 2, 1, 0]
+    assert found(limit=2) == [3, 2]
+    assert found(since=1, until=3) == [2, 1]
+    assert found(product="p") == [3, 1, 0]
+    assert found(product="p", version="1", limit=1) == [3]
+    assert found(Status.ACTIVE) == [2, 1, 0]
+    assert found(Status.ENDED, Status.HUNG) == [3]
+    assert found(Status.ACTIVE, product="p", since=1) == [1]
+    assert [d.product for d in store.reader.deployments(Scope(version="1"))] == ["p", "q"]
+
+
+def test_a_metric_over_all_sessions_is_joined_in_spans_of_time(store):
+    second = 1_000_000
+    for product, base in (("p", 0), ("q", 100)):
+        store.add(session_id := new_id(), Start(time=1, product=product))
+        values = [(3, 1.0), (9, 2.0), (8, 6.0), (10, 4.0), (125, 5.0)]
+        store.add(
+            session_id,
+            *(Metric(time=at * second, name="fps", value=base + value) for at, value in values),
+            Metric(time=second, name="other", value=7.0),
+        )
+        store.add(session_id, Metric(time=9 * second, name="fps", value=base + 3.0))
+    assert points(store, "fps", product="p") == [(0, 3), (10 * second, 4), (120 * second, 5)]
+    assert points(store, "fps", product="p", aggregate="last") == [
+        (0, 3),
+        (10 * second, 4),
+        (120 * second, 5),
+    ]
+    assert points(store, "fps", aggregate="max") == [(0, 106), (10 * second, 104), (120 * second, 105)]
+    assert points(store, "fps", aggregate="min", since=second, until=11 * second) == [
+        (0, 1),
+        (10 * second, 4),
+    ]
+    assert points(store, "fps", aggregate="count", width=120 * second) == [(0, 10), (120 * second, 2)]
+    assert points(store, "fps", aggregate="sum", width=200 * second, product="p") == [(0, 21)]
+    assert points(store, "nothing") == []
+    assert store.reader.metric_names(9) == ["fps", "other"]
+    assert store.reader.metric_names(1) == ["fps"]
+
+
+def test_a_metric_of_one_session_is_given_point_by_point_until_there_are_too_many(store):
+    store.add(session_id := new_id(), Start(time=1))
+    store.add(session_id, *(Metric(time=n, name="ab"[n % 2], value=float(n), tags=["t"]) for n in range(8)))
+
+    def found(
+        name: str | None, most: int, aggregate: Any = "avg", **scope: Any
+    ) -> list[tuple[int, str, float]]:
+        rows = store.reader.metric_of_session(session_id, name, Scope(**scope), 4, aggregate, most)
+        return [(row.time, row.name, row.value) for row in rows]
+
+    assert found("a", 4) == [(0, "a", 0), (2, "a", 2), (4, "a", 4), (6, "a", 6)]
+    assert found("a", 3) == [(0, "a", 1), (4, "a", 5)]
+    assert found("b", 3, "last") == [(0, "b", 3), (4, "b", 7)]
+    assert found(None, 9, since=6) == [(6, "a", 6), (7, "b", 7)]
+    assert sorted(found(None, 3, "count")) == [(0, "a", 2), (0, "b", 2), (4, "a", 2), (4, "b", 2)]
+    with pytest.raises(UnknownSession):
+        store.reader.metric_of_session(new_id(), None, Scope(), 4, "avg", 9)
+
+
+def test_the_newest_events_of_many_sessions_are_found_by_name_level_and_time(store):
+    for product in "pq":
+        store.add(session_id := new_id(), Start(time=1, product=product))
+        told: list[tuple[str, Level]] = [("a", "info"), ("b", "error"), ("a", "fatal"), ("c", "debug")]
+        for n, (name, level) in enumerate(told):
+            time = 10 * n + (product == "q")
+            store.add(session_id, Event(time=time, name=name, level=level, message=product))
+
+    def found(
+        *names: str, level: str = "debug", limit: int = 9, of: str | None = None, **scope: Any
+    ) -> list[int]:
+        rows = store.reader.newest_events(Scope(**scope), of, frozenset(names), level, limit)
+        assert all(row.product == row.event.message for row in rows)
+        return [row.event.time for row in rows]
+
+    assert found() == [31, 30, 21, 20, 11, 10, 1, 0]
+    assert found(limit=3) == [31, 30, 21]
+    assert found("a") == [21, 20, 1, 0]
+    assert found("a", "c", since=20, until=31) == [30, 21, 20]
+    assert found("a", level="warning") == [21, 20]
+    assert found(level="error") == [21, 20, 11, 10]
+    assert found(level="info", product="q") == [21, 11, 1]
+    assert found(level="fatal", product="p") == [20]
+    assert found("a", of=session_id) == [21, 1]
+    assert found(of=session_id, level="error", limit=1) == [21]
+    assert found("unknown") == found("unknown", of=session_id) == []
+    assert store.reader.event_names(2) == ["a", "b"]

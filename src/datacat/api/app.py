@@ -9,6 +9,7 @@ from litestar.types import ControllerRouterHandler
 
 from datacat.api import errors, openapi, verdicts
 from datacat.api.health import healthz, readyz
+from datacat.api.queries import provide_scope
 from datacat.api.sessions import SessionsController
 from datacat.ingest.committer import Committer
 from datacat.ingest.liveness import Liveness
@@ -61,6 +62,7 @@ def create_app(
             "ingest": Provide(lambda: ingest, sync_to_thread=False),
             "reader": Provide(lambda: readers[0], sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
+            "within": Provide(provide_scope),
         },
         exception_handlers=errors.HANDLERS,
         lifespan=[lifespan],

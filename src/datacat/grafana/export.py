@@ -1,18 +1,53 @@
 """The raw export: every session whole, as the founding design has it for JSON data sources."""
 
+from typing import Annotated
+
 from litestar import get
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
+from datacat.api.dependencies import Sessions
+from datacat.api.openapi import SESSIONS, problems
+from datacat.api.queries import AskedScope, StatusList, statuses_of
+from datacat.model.lifecycle import Status
+from datacat.model.session import Session
 from datacat.query import sessions
-from datacat.store.port import Reader
+from datacat.store.port import Scope
 
 
-@get("/api/grafana/sessions", tags=["grafana"], sync_to_thread=False)
-def export_sessions(reader: NamedDependency[SkipValidation[Reader]]) -> Stream:
+@get(
+    "/api/grafana/sessions",
+    tags=["grafana"],
+    sync_to_thread=False,
+    responses={**SESSIONS, **problems(422, 503)},
+)
+def export_sessions(
+    reader: Sessions,
+    within: AskedScope,
+    status: StatusList = None,
+    limit: Annotated[
+        int | None, QueryParameter(ge=1, le=10_000, description="The newest, and at most so many.")
+    ] = None,
+) -> Stream:
     """Every session whole, as one JSON array, streamed in the order of creation.
 
-    Every session has every key (``ended_at`` is null while it runs), as JSON data sources need.
+    Every session has every key (`ended_at` is null while it runs), as JSON data sources need. Filters
+    alone still read every session; with a limit no more is read than is given.
     """
-    return Stream(sessions.gathered(sessions.every(reader)), media_type="application/json")
+    statuses = statuses_of(status)
+    if limit is not None:
+        pieces = sessions.newest(reader, within, statuses, limit)
+    else:
+        pieces = sessions.every(reader, lambda session: _wanted(session, within, statuses))
+    return Stream(sessions.gathered(pieces), media_type="application/json")
+
+
+def _wanted(session: Session, scope: Scope, statuses: frozenset[Status]) -> bool:
+    since, until = scope.span
+    return (
+        scope.product in (None, session.product)
+        and scope.version in (None, session.version)
+        and scope.environment in (None, session.environment)
+        and since <= session.created_at < until
+        and (not statuses or session.status in statuses)
+    )

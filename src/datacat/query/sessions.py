@@ -11,9 +11,10 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 
 from datacat.model.errors import UnknownSession
+from datacat.model.lifecycle import Status
 from datacat.model.session import Session
 from datacat.query.problems import HangView, hangs_of
-from datacat.store.port import EventRow, MetricRow, Reader
+from datacat.store.port import EventRow, MetricRow, Reader, Scope
 from datacat.wire.codec import encode
 from datacat.wire.timestamps import rfc3339
 
@@ -135,19 +136,34 @@ def whole(
     yield b"}"
 
 
-def every(reader: Reader) -> Iterator[bytes]:
-    """Every session whole, as one JSON array, in pieces."""
-    yield b"["
+def every(reader: Reader, wanted: Callable[[Session], bool] = lambda _: True) -> Iterator[bytes]:
+    """Every session that is wanted, whole, as one JSON array, in pieces."""
+    return _array(reader, (each for each in _all(reader) if wanted(each)))
+
+
+def newest(reader: Reader, scope: Scope, statuses: frozenset[Status], limit: int) -> Iterator[bytes]:
+    """The same of the sessions that began last, the last of them last."""
+    ids = [session.id for session in reader.newest_sessions(scope, statuses, limit)]
+    found = (reader.session(session_id) for session_id in reversed(ids))
+    return _array(reader, (session for session in found if session is not None))
+
+
+def _all(reader: Reader) -> Iterator[Session]:
     after: str | None = None
-    separator = b""
     while ids := reader.session_ids(after, PAGE):
         for session_id in ids:
             if (session := reader.session(session_id)) is not None:
-                yield separator
-                yield from whole(reader, session, stacks=False)
-                separator = b","
+                yield session
         after = ids[-1]
-    yield b"]"
+
+
+def _array(reader: Reader, sessions: Iterator[Session]) -> Iterator[bytes]:
+    separator = b"["
+    for session in sessions:
+        yield separator
+        yield from whole(reader, session, stacks=False)
+        separator = b","
+    yield b"[]" if separator == b"[" else b"]"
 
 
 def gathered(pieces: Iterator[bytes], size: int = _PIECE) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from litestar import Litestar
 
 from datacat.api.app import create_app
+from datacat.grafana import flat
 from datacat.grafana.export import export_sessions
 from datacat.ingest.committer import Committer
 from datacat.model.clock import SystemClock
@@ -21,7 +22,7 @@ def build(settings: Settings) -> Litestar:
         ingest=Committer(lambda: SqliteWriter(path, durability=settings.durability), clock),
         open_reader=lambda: SqliteReader(path),
         clock=clock,
-        more_handlers=[export_sessions],
+        more_handlers=[export_sessions, *flat.HANDLERS],
     )
 
 

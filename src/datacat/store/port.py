@@ -12,12 +12,16 @@ from typing import Literal, Protocol
 from msgspec import Raw, Struct
 
 from datacat.model.fold import Folded
+from datacat.model.lifecycle import Status
+from datacat.model.limits import MAX_TIME
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
 from datacat.model.state import JsonObject
 
 Bucket = Literal["hour", "day", "week"]
 Dimension = Literal["product", "version", "environment"]
+Aggregate = Literal["avg", "min", "max", "sum", "count", "last"]
+"""What one value is made of those within a span of time."""
 
 
 class EventRow(Struct, frozen=True, gc=False):
@@ -50,6 +54,16 @@ class Scope(Struct, frozen=True, kw_only=True):
     since: int | None = None
     until: int | None = None
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first moment, and the first that no longer belongs to it."""
+        return self.since or 0, MAX_TIME + 1 if self.until is None else self.until
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it is of all sessions, at least of those in its time."""
+        return self.product is None and self.version is None and self.environment is None
+
 
 class ListedProblem(Struct, frozen=True):
     """A problem among those of other sessions; ``key`` grows with each that is heard of."""
@@ -76,19 +90,53 @@ class ProblemCount(Struct, frozen=True):
     sample: str
 
 
+class Deployment(Struct, frozen=True):
+    """What a program is called in all."""
+
+    product: str | None
+    version: str | None
+    environment: str | None
+
+
 class SessionCount(Struct, frozen=True):
-    """What became of the sessions that began in a bucket; a dimension not asked for is None."""
+    """What became of the sessions that began in a bucket; a dimension not asked for is None.
+
+    ``hung`` counts those that hung at any time, ``active`` and ``hung_now`` those that stand so now.
+    """
 
     bucket: int | None
     product: str | None
     version: str | None
     environment: str | None
     sessions: int
+    active: int
+    hung_now: int
+    ended: int
     crashed: int
-    hung: int
     lost: int
+    hung: int
     hang_seconds: float
     seconds: float
+
+
+class SeriesPoint(Struct, frozen=True, gc=False):
+    """One value of a series; ``tags`` is a JSON array of text, ``time`` where its span of time begins."""
+
+    time: int
+    name: str
+    kind: str
+    unit: str | None
+    tags: Raw
+    value: float
+
+
+class TimedEvent(Struct, frozen=True, gc=False):
+    """An event among those of many sessions."""
+
+    session_id: str
+    product: str | None
+    version: str | None
+    event: EventRow
 
 
 class Overdue(Struct, frozen=True):
@@ -172,6 +220,54 @@ class Reader(Protocol):
         self, scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
     ) -> list[SessionCount]:
         """What became of the sessions that began in the scope's time, by bucket and dimensions, in order."""
+        ...
+
+    def deployments(self, scope: Scope) -> list[Deployment]:
+        """Which there are, in the order in which they were first seen; the scope's time does not matter."""
+        ...
+
+    def newest_sessions(self, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
+        """The sessions of these statuses (none: of all) that began last in the scope's time, without states."""
+        ...
+
+    def metric_names(self, limit: int) -> list[str]:
+        """The metrics' names, in order."""
+        ...
+
+    def event_names(self, limit: int) -> list[str]:
+        """The events' names, in order."""
+        ...
+
+    def metric_over_all(
+        self, name: str, scope: Scope, width: int, aggregate: Aggregate, most_series: int
+    ) -> list[SeriesPoint]:
+        """A metric over all sessions, by time, a point for each span in which there was one.
+
+        Args:
+            name: the metric's.
+            scope: which sessions, and which time, which begins with the span that it begins in.
+            width: of a span, in microseconds; what is answered may be as wide as the store's own spans.
+            aggregate: what a value is.
+            most_series: how many series, by their tags, are answered.
+        """
+        ...
+
+    def metric_of_session(
+        self,
+        session_id: str,
+        name: str | None,
+        scope: Scope,
+        width: int,
+        aggregate: Aggregate,
+        most_points: int,
+    ) -> list[SeriesPoint]:
+        """One session's metrics by time; where there are more than ``most_points``, by spans as above."""
+        ...
+
+    def newest_events(
+        self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
+    ) -> list[TimedEvent]:
+        """The events in the scope's time of any of these names (none: of all), from ``least_level`` up, newest first."""
         ...
 
     def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:

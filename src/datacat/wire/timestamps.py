@@ -45,11 +45,32 @@ def parse_timestamp(value: str | int, *, field: str = "timestamp") -> int:
     return moment
 
 
+def parse_moment(text: str, *, field: str) -> int:
+    """Microseconds since the epoch, from what programs write into a query: the number's size tells its unit.
+
+    Seconds reach 10^11 in the year 5138 and milliseconds 10^14 then, so all years that anybody asks
+    for, from 1973 on, can be told apart.
+
+    >>> parse_moment("1732380000", field="from") == parse_moment("1732380000000", field="from")
+    True
+
+    Raises:
+        InvalidInput: code ``bad_timestamp``, as :func:`parse_timestamp`.
+    """
+    if text.isascii() and text.isdigit() and len(text) < 20:
+        number = int(text)
+        return parse_timestamp(
+            number * (1_000_000 if number < 10**11 else 1_000 if number < 10**14 else 1), field=field
+        )
+    # A plus that nobody encoded has become a space on its way.
+    return parse_timestamp(text.replace(" ", "+"), field=field)
+
+
 def _bad_timestamp(field: str, value: str | int) -> InvalidInput:
     return InvalidInput(
         "bad_timestamp",
         f"{field} must be RFC 3339 with an offset (2024-11-23T16:40:00.123456Z) "
-        "or whole microseconds since 1970-01-01 UTC",
+        "or whole microseconds since 1970-01-01 UTC (in a query also milliseconds or seconds)",
         field=field,
         found=repr(value)[:80],
         expected="RFC 3339 or epoch microseconds, from 1970 to 9999",

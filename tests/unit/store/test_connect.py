@@ -8,7 +8,7 @@ from datacat.model.errors import StoreError, StoreUnavailable
 from datacat.model.lifecycle import Status
 from datacat.model.records import Batch, Event, Origin
 from datacat.store.port import Scope
-from datacat.store.sqlite import problems
+from datacat.store.sqlite import counts, problems
 from datacat.store.sqlite.connect import APPLICATION_ID, connect, migrate, migrations
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
@@ -73,7 +73,7 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
         ): "problem_started_at (kind=? AND started_at>? AND started_at<?)",
         problems._newest_sql(None, scope, 9): "problem_started_at (kind=? AND started_at>? AND started_at<?)",
         problems._counts_sql("hang", scope): "SEARCH p USING INDEX problem_",
-        problems._session_counts_sql(scope, "day", frozenset({"product"}), 9): "session_created_at",
+        counts.session_counts_sql(scope, "day", frozenset({"product"}), 9): "session_created_at",
         (problems._OVERDUE, (9, 1, 9)): "USING INDEX session_due",
         (problems._OF_SESSION, (1, 1)): "SEARCH problem USING INDEX sqlite_autoindex_problem_1",
     }

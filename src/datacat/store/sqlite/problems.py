@@ -6,15 +6,7 @@ import apsw
 from msgspec import Raw
 
 from datacat.model.problems import Problem, ProblemKind
-from datacat.store.port import (
-    Bucket,
-    Dimension,
-    ListedProblem,
-    Overdue,
-    ProblemCount,
-    Scope,
-    SessionCount,
-)
+from datacat.store.port import ListedProblem, Overdue, ProblemCount, Scope
 from datacat.store.sqlite.rows import Row, with_hyphens
 
 _COLUMNS: Final = (
@@ -48,14 +40,6 @@ _OVERDUE: Final = """
     ORDER BY updated_at + CAST(contact_timeout * 1000000 AS INTEGER) LIMIT ?3
 """
 
-_HOUR: Final = 3_600_000_000
-_BUCKETS: Final[dict[Bucket, tuple[int, int]]] = {
-    # A bucket's length, and how far before 1970-01-01, a Thursday, one begins: a week does on Monday.
-    "hour": (_HOUR, 0),
-    "day": (24 * _HOUR, 0),
-    "week": (7 * 24 * _HOUR, 3 * 24 * _HOUR),
-}
-
 
 def problem_row(session: int, problem: Problem) -> Row:
     """The values of :data:`UPSERT_PROBLEM`."""
@@ -88,14 +72,6 @@ def counts(database: apsw.Connection, kind: ProblemKind, scope: Scope) -> list[P
             sql, values
         )
     ]
-
-
-def session_counts(
-    database: apsw.Connection, scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
-) -> list[SessionCount]:
-    """What became of the sessions, a row a bucket and group."""
-    sql, values = _session_counts_sql(scope, bucket, by, limit)
-    return [SessionCount(*row) for row in database.execute(sql, values)]
 
 
 def overdue(database: apsw.Connection, now: int, listening_since: int, limit: int) -> list[Overdue]:
@@ -138,28 +114,6 @@ def _counts_sql(kind: ProblemKind, scope: Scope) -> tuple[str, Row]:
             "GROUP BY p.fingerprint, s.product, s.version"
         ),
         values,
-    )
-
-
-def _session_counts_sql(
-    scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
-) -> tuple[str, Row]:
-    where, values = _where("s.created_at", scope, ("", None))
-    start = "NULL"
-    if bucket is not None:
-        length, before = _BUCKETS[bucket]
-        start = f"(s.created_at + {before}) / {length} * {length} - {before}"
-    columns = ", ".join(
-        f"s.{each}" if each in by else "NULL" for each in ("product", "version", "environment")
-    )
-    return (
-        (
-            f"SELECT {start}, {columns}, count(*), sum(s.status = 'crashed'), sum(s.hangs > 0), "  # noqa: S608  # ours
-            "sum(s.status = 'lost'), total(s.hang_seconds), "
-            "total(max(0, coalesce(s.ended_at, s.updated_at) - s.created_at)) / 1e6 "
-            f"FROM session AS s {where} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT ?"
-        ),
-        (*values, limit),
     )
 
 

@@ -10,11 +10,14 @@ import apsw
 from msgspec import Raw
 
 from datacat.model.errors import UnknownSession
+from datacat.model.lifecycle import Status
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
 from datacat.model.state import JsonObject
 from datacat.store.port import (
+    Aggregate,
     Bucket,
+    Deployment,
     Dimension,
     EventRow,
     ListedProblem,
@@ -22,9 +25,11 @@ from datacat.store.port import (
     Overdue,
     ProblemCount,
     Scope,
+    SeriesPoint,
     SessionCount,
+    TimedEvent,
 )
-from datacat.store.sqlite import problems
+from datacat.store.sqlite import counts, events, problems, series
 from datacat.store.sqlite.connect import connect_reader, errors_of
 from datacat.store.sqlite.rows import (
     COLUMNS,
@@ -131,7 +136,58 @@ class SqliteReader:
     ) -> list[SessionCount]:
         """Sessions counted by bucket and dimensions."""
         with self._connection() as database:
-            return problems.session_counts(database, scope, bucket, by, limit)
+            return counts.session_counts(database, scope, bucket, by, limit)
+
+    def deployments(self, scope: Scope) -> list[Deployment]:
+        """What programs are called."""
+        with self._connection() as database:
+            return [deployment for _, deployment in counts.deployments(database, scope)]
+
+    def newest_sessions(self, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
+        """The sessions that began last."""
+        with self._snapshot() as database:
+            return counts.newest(database, scope, statuses, limit)
+
+    def metric_names(self, limit: int) -> list[str]:
+        """The metrics' names."""
+        with self._connection() as database:
+            return series.names(database, limit)
+
+    def event_names(self, limit: int) -> list[str]:
+        """The events' names."""
+        with self._connection() as database:
+            return events.names(database, limit)
+
+    def metric_over_all(
+        self, name: str, scope: Scope, width: int, aggregate: Aggregate, most_series: int
+    ) -> list[SeriesPoint]:
+        """A metric over all sessions."""
+        with self._snapshot() as database:
+            return series.over_all(database, name, scope, width, aggregate, most_series)
+
+    def metric_of_session(
+        self,
+        session_id: str,
+        name: str | None,
+        scope: Scope,
+        width: int,
+        aggregate: Aggregate,
+        most_points: int,
+    ) -> list[SeriesPoint]:
+        """One session's metrics."""
+        with self._snapshot() as database:
+            key = self._key(database, session_id)
+            return series.of_session(database, key, name, scope, width, aggregate, most_points)
+
+    def newest_events(
+        self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
+    ) -> list[TimedEvent]:
+        """The events that came last."""
+        with self._snapshot() as database:
+            if session_id is not None:
+                key = self._key(database, session_id)
+                return events.of_session(database, key, scope, names, least_level, limit)
+            return events.of_all(database, scope, names, least_level, limit)
 
     def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:
         """The sessions that broke their promise."""
@@ -156,6 +212,12 @@ class SqliteReader:
                 yield connection
         finally:
             self._idle.put((number, connection))
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[apsw.Connection]:
+        """A connection for questions that must see one moment."""
+        with self._connection() as database, database:
+            yield database
 
     def _key(self, database: apsw.Connection, session_id: str) -> int:
         key = one_integer(database, _KEY, (id_bytes(session_id),))

@@ -52,6 +52,19 @@ COLUMNS: Final = (
 )
 """The first two never change."""
 
+BUSY_COLUMNS: Final = (
+    "updated_at",
+    "state_bytes",
+    "events",
+    "metrics",
+    "changes",
+    "last_event",
+    "last_event_at",
+    "last_heartbeat_at",
+    "last_seq",
+)
+"""What nearly every commit changes; and no index but one is on any of these."""
+
 LEVELS: Final = ("debug", "info", "warning", "error", "fatal")
 """A level is stored as its place here; only ever add at the end."""
 
@@ -122,6 +135,21 @@ def row_of(session: Session) -> Row:
         json_text(session.recent_hangs) if session.recent_hangs else "[]",
         session.times_lost,
         session.silent_since,
+    )
+
+
+def busy_row_of(session: Session) -> Row:
+    """The values of :data:`BUSY_COLUMNS`."""
+    return (
+        session.updated_at,
+        session.state_bytes,
+        session.events,
+        session.metrics,
+        session.changes,
+        session.last_event,
+        session.last_event_at,
+        session.last_heartbeat_at,
+        json_text(session.last_seq),
     )
 
 

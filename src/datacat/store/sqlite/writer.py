@@ -1,9 +1,5 @@
 """The one writer of the database file.
 
-Rows go in by statements of many rows each. One row a statement costs half as much again, and far
-more under load: the interpreter's lock is given up and asked back around each step, so a busy
-event loop in the other thread would make every single row wait for its turn.
-
 Sessions just written are kept, so that a busy session is not read back for each commit; what a
 failed transaction touched is forgotten again.
 """
@@ -11,20 +7,22 @@ failed transaction touched is forgotten again.
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from itertools import chain
+from operator import attrgetter
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from datacat.model.fold import Folded
 from datacat.model.session import Session
+from datacat.store.sqlite import bulk
 from datacat.store.sqlite.connect import Durability, connect, errors_of
 from datacat.store.sqlite.problems import UPSERT_PROBLEM, problem_row
 from datacat.store.sqlite.rows import (
+    BUSY_COLUMNS,
     COLUMNS,
     LEVELS,
     STATE_SQL,
     Row,
+    busy_row_of,
     id_bytes,
     json_text,
     one_integer,
@@ -32,15 +30,7 @@ from datacat.store.sqlite.rows import (
     session_of,
     state_of,
 )
-
-_ROWS_A_STATEMENT: Final = (1, 2, 4, 8, 16, 32, 64, 125, 250, 500, 1000)
-"""The sizes in which rows are sent: few enough that their statements all stay prepared.
-
-What is sent is filled up to the next size with rows of NULLs, which the statement leaves out: one
-statement more would cost more than they do, see above.
-"""
-
-_MOST_ROWS: Final = _ROWS_A_STATEMENT[-1]
+from datacat.store.sqlite.sums import Sums
 
 _SESSIONS_KEPT: Final = 2_000
 _STATE_BYTES_KEPT: Final = 16 * 1024 * 1024
@@ -50,13 +40,37 @@ _NAMES_KEPT: Final = 100_000
 
 _LEVEL_NUMBERS: Final = {level: number for number, level in enumerate(LEVELS)}
 
-_SESSION_BY_ID: Final = f"SELECT key, {', '.join(COLUMNS)} FROM session WHERE id = ?"  # noqa: S608  # constants only
+_SESSION_BY_ID: Final = f"SELECT key, deployment, {', '.join(COLUMNS)} FROM session WHERE id = ?"  # noqa: S608  # constants only
 _UPSERT_SESSION: Final = (
-    f"INSERT INTO session ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608  # constants only
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[2:])} "
-    "RETURNING key"
+    f"INSERT INTO session ({', '.join(COLUMNS)}, deployment) VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) "  # noqa: S608  # constants only
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[2:])}, "
+    "deployment = excluded.deployment RETURNING key"
 )
+_UPDATE_BUSY: Final = (
+    f"UPDATE session SET {', '.join(f'{column} = ?' for column in BUSY_COLUMNS)} WHERE key = ?"  # noqa: S608  # constants only
+)
+_QUIET: Final = attrgetter(*(column for column in COLUMNS if column not in BUSY_COLUMNS))
 
+
+class _Kept(NamedTuple):
+    """A session as it was last written."""
+
+    key: int
+    deployment: int
+    session: Session
+
+
+_Deployment = tuple[str | None, str | None, str | None]
+"""A product, a version and an environment."""
+
+_FIND_DEPLOYMENT: Final = """
+    SELECT key FROM deployment
+    WHERE ifnull(product, 0) = ifnull(?, 0) AND ifnull(version, 0) = ifnull(?, 0)
+      AND ifnull(environment, 0) = ifnull(?, 0)
+"""
+_ADD_DEPLOYMENT: Final = (
+    "INSERT INTO deployment (product, version, environment) VALUES (?, ?, ?) RETURNING key"
+)
 
 _Series = tuple[str | None, ...]
 """A metric's name, kind and unit, then its tags."""
@@ -82,10 +96,11 @@ class SqliteWriter:
     def __init__(self, path: Path, *, durability: Durability = "full") -> None:
         self._path = path
         self._database = connect(path, durability=durability)
-        self._sessions: OrderedDict[str, tuple[int, Session]] = OrderedDict()
+        self._sessions: OrderedDict[str, _Kept] = OrderedDict()
         self._state_bytes = 0
         self._names = _Keys(self._name_key)
         self._series = _Keys(self._series_key)
+        self._deployments = _Keys(self._deployment_key)
 
     @contextmanager
     def transaction(self) -> Iterator["SqliteWriter"]:
@@ -106,12 +121,13 @@ class SqliteWriter:
         """The session as this transaction sees it."""
         if kept := self._sessions.get(session_id):
             self._sessions.move_to_end(session_id)
-            return kept[1]
+            return kept.session
         row = self._database.execute(_SESSION_BY_ID, (id_bytes(session_id),)).fetchone()
         if row is None:
             return None
-        session = session_of(row[1:], state_of(list(self._database.execute(STATE_SQL, (row[0],)))))
-        self._keep(row[0], session)
+        key, deployment, *values = row
+        session = session_of(tuple(values), state_of(list(self._database.execute(STATE_SQL, (key,)))))
+        self._keep(_Kept(key, deployment, session))
         return session
 
     def save(self, folds: Iterable[Folded]) -> None:
@@ -119,31 +135,45 @@ class SqliteWriter:
         by_session: dict[str, list[Folded]] = {}
         for fold in folds:
             by_session.setdefault(fold.session.id, []).append(fold)
-        keyed = sorted((self._save_session(of_one[-1].session), of_one) for of_one in by_session.values())
-        in_order = [(key, fold) for key, of_one in keyed for fold in of_one]
-        self._insert("event", 7, [row for key, fold in in_order for row in self._event_rows(key, fold)])
-        self._insert("metric", 5, [row for key, fold in in_order for row in self._metric_rows(key, fold)])
-        self._insert("change", 6, [row for key, fold in in_order for row in _change_rows(key, fold)])
-        for key, fold in in_order:
+        sums = Sums()
+        kept = sorted(self._save_session(of_one[-1].session, sums) for of_one in by_session.values())
+        in_order = [(each, fold) for each in kept for fold in by_session[each.session.id]]
+        database = self._database
+        bulk.insert(
+            database, "event", 7, [row for each, fold in in_order for row in self._event_rows(each.key, fold)]
+        )
+        points: list[Row] = []
+        for each, fold in in_order:
+            if fold.metrics:
+                rows = self._metric_rows(each.key, fold)
+                sums.add_points(each.deployment, rows)
+                points += rows
+        bulk.insert(database, "metric", 5, points)
+        bulk.insert(
+            database, "change", 6, [row for each, fold in in_order for row in _change_rows(each.key, fold)]
+        )
+        for each, fold in in_order:
             for problem in fold.problems:
-                self._database.execute(UPSERT_PROBLEM, problem_row(key, problem))
+                database.execute(UPSERT_PROBLEM, problem_row(each.key, problem))
+        sums.write(database)
 
     def close(self) -> None:
         """Let go of the database; the write-ahead log is folded into the file."""
         self._database.close()
 
-    def _save_session(self, session: Session) -> int:
-        key = one_integer(self._database, _UPSERT_SESSION, row_of(session))
-        assert key is not None
-        self._keep(key, session)
-        return key
-
-    def _insert(self, table: str, columns: int, rows: list[Row]) -> None:
-        for first in range(0, len(rows), _MOST_ROWS):
-            some = rows[first : first + _MOST_ROWS]
-            size = next(size for size in _ROWS_A_STATEMENT if size >= len(some))
-            values = [*chain.from_iterable(some), *[None] * (columns * (size - len(some)))]
-            self._database.execute(_insert_sql(table, columns, size), values)
+    def _save_session(self, session: Session, sums: Sums) -> _Kept:
+        before = self._sessions.get(session.id)
+        if before is not None and _QUIET(before.session) == _QUIET(session):
+            self._database.execute(_UPDATE_BUSY, (*busy_row_of(session), before.key))
+            kept = _Kept(before.key, before.deployment, session)
+        else:
+            deployment = self._deployments[session.product, session.version, session.environment]
+            key = one_integer(self._database, _UPSERT_SESSION, (*row_of(session), deployment))
+            assert key is not None
+            kept = _Kept(key, deployment, session)
+            sums.change_session((before.session, before.deployment) if before else None, session, deployment)
+        self._keep(kept)
+        return kept
 
     def _event_rows(self, key: int, fold: Folded) -> list[Row]:
         names, levels = self._names, _LEVEL_NUMBERS
@@ -160,7 +190,7 @@ class SqliteWriter:
             for n, event in enumerate(fold.events, fold.session.events - len(fold.events))
         ]
 
-    def _metric_rows(self, key: int, fold: Folded) -> list[Row]:
+    def _metric_rows(self, key: int, fold: Folded) -> list[tuple[int, int, int, int, float]]:
         series = self._series
         return [
             (key, n, metric.time, series[metric.name, metric.kind, metric.unit, *metric.tags], metric.value)
@@ -175,6 +205,13 @@ class SqliteWriter:
         columns = ("name", "kind", "unit", "tags")
         return self._key_of("series", columns, (name, kind, unit or "", json_text(tags)))
 
+    def _deployment_key(self, deployment: _Deployment) -> int:
+        found = one_integer(self._database, _FIND_DEPLOYMENT, deployment)
+        if found is None:
+            found = one_integer(self._database, _ADD_DEPLOYMENT, deployment)
+            assert found is not None
+        return found
+
     def _key_of(self, table: str, columns: tuple[str, ...], values: tuple[str | None, ...]) -> int:
         where = " AND ".join(f"{column} = ?" for column in columns)
         found = one_integer(self._database, f"SELECT key FROM {table} WHERE {where}", values)  # noqa: S608  # ours
@@ -185,10 +222,11 @@ class SqliteWriter:
             assert found is not None
         return found
 
-    def _keep(self, key: int, session: Session) -> None:
+    def _keep(self, kept: _Kept) -> None:
+        session = kept.session
         if before := self._sessions.get(session.id):
-            self._state_bytes -= before[1].state_bytes
-        self._sessions[session.id] = (key, session)
+            self._state_bytes -= before.session.state_bytes
+        self._sessions[session.id] = kept
         self._sessions.move_to_end(session.id)
         self._state_bytes += session.state_bytes
 
@@ -197,15 +235,18 @@ class SqliteWriter:
         self._state_bytes = 0
         self._names.clear()
         self._series.clear()
+        self._deployments.clear()
 
     def _trim(self) -> None:
         while len(self._sessions) > _SESSIONS_KEPT or self._state_bytes > _STATE_BYTES_KEPT:
-            _, (_, session) = self._sessions.popitem(last=False)
-            self._state_bytes -= session.state_bytes
+            _, kept = self._sessions.popitem(last=False)
+            self._state_bytes -= kept.session.state_bytes
         if len(self._names) > _NAMES_KEPT:
             self._names.clear()
         if len(self._series) > _NAMES_KEPT:
             self._series.clear()
+        if len(self._deployments) > _NAMES_KEPT:
+            self._deployments.clear()
 
 
 def _change_rows(key: int, fold: Folded) -> list[Row]:
@@ -220,11 +261,3 @@ def _change_rows(key: int, fold: Folded) -> list[Row]:
         )
         for n, change in enumerate(fold.changes, fold.session.changes - len(fold.changes))
     ]
-
-
-@cache
-def _insert_sql(table: str, columns: int, rows: int) -> str:
-    # Without a space too many: apsw keeps no statement prepared whose text is over 16 KiB.
-    marks = f"({','.join('?' * columns)})"
-    values = ",".join([marks] * rows)
-    return f"INSERT INTO {table} SELECT * FROM(VALUES{values})WHERE column1 NOT NULL"  # constants only

@@ -1,0 +1,109 @@
+"""Metrics by time: of one session from its points, of all sessions from the sums."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import apsw
+from msgspec import Raw
+
+from datacat.store.port import Aggregate, Scope, SeriesPoint
+from datacat.store.sqlite.counts import scope_sql
+from datacat.store.sqlite.rows import Row
+from datacat.store.sqlite.sums import METRIC_SPANS
+
+# Last: the bare column comes from the row that has the one maximum; SQLite promises that.
+_OF_SUMS: Final[dict[Aggregate, str]] = {
+    "avg": "sum(m.total) / sum(m.points)",
+    "sum": "sum(m.total)",
+    "count": "sum(m.points)",
+    "min": "min(m.low)",
+    "max": "max(m.high)",
+    "last": "m.last, max(m.last_at)",
+}
+_OF_POINTS: Final[dict[Aggregate, str]] = {
+    "avg": "avg(m.value)",
+    "sum": "sum(m.value)",
+    "count": "count(*)",
+    "min": "min(m.value)",
+    "max": "max(m.value)",
+    "last": "m.value, max(m.time)",
+}
+
+_SERIES: Final = "SELECT key FROM series WHERE name = ? ORDER BY tags, kind, unit LIMIT ?"
+_IDENTITY: Final = "SELECT name, kind, unit, tags FROM series WHERE key = ?"
+_NAMES: Final = """
+    WITH RECURSIVE each (name) AS (
+      SELECT min(name) FROM series
+      UNION ALL SELECT (SELECT min(name) FROM series WHERE name > each.name) FROM each WHERE name IS NOT NULL)
+    SELECT name FROM each WHERE name IS NOT NULL LIMIT ?
+"""
+"""From one name to the next: however many series share a name, it costs one look."""
+
+
+def names(database: apsw.Connection, limit: int) -> list[str]:
+    """The metrics' names, in order."""
+    return [name for (name,) in database.execute(_NAMES, (limit,))]
+
+
+def over_all(
+    database: apsw.Connection, name: str, scope: Scope, width: int, aggregate: Aggregate, most_series: int
+) -> list[SeriesPoint]:
+    """A metric over all sessions of the scope; see :meth:`datacat.store.port.Reader.metric_over_all`."""
+    length = max((each for each in METRIC_SPANS if each <= width), default=METRIC_SPANS[0])
+    width = -(-width // length) * length
+    sql, within = over_all_sql(scope, aggregate)
+    since, until = scope.span
+    points: list[SeriesPoint] = []
+    for (key,) in list(database.execute(_SERIES, (name, most_series))):
+        rows = database.execute(sql, (width, width, key, length, since // length * length, until, *within))
+        points += _points(database, ((start, key, value) for start, value, *_ in rows))
+    points.sort(key=lambda point: point.time)
+    return points
+
+
+def over_all_sql(scope: Scope, aggregate: Aggregate) -> tuple[str, Row]:
+    """The question for one series, and the scope's values."""
+    where, values = scope_sql(scope)
+    among = f" AND m.deployment IN (SELECT d.key FROM deployment AS d {where})" if values else ""  # noqa: S608  # ours
+    return (
+        f"SELECT m.start / ? * ?, {_OF_SUMS[aggregate]} FROM metric_sum AS m "  # noqa: S608  # ours
+        f"WHERE m.series = ? AND m.length = ? AND m.start >= ? AND m.start < ?{among} GROUP BY 1 ORDER BY 1"
+    ), values
+
+
+def of_session(
+    database: apsw.Connection,
+    session: int,
+    name: str | None,
+    scope: Scope,
+    width: int,
+    aggregate: Aggregate,
+    most_points: int,
+) -> list[SeriesPoint]:
+    """One session's metrics; see :meth:`datacat.store.port.Reader.metric_of_session`."""
+    within = "m.session = ? AND m.time >= ? AND m.time < ?"
+    values: Row = (session, *scope.span)
+    if name is not None:
+        within += " AND m.series IN (SELECT key FROM series WHERE name = ?)"
+        values = (*values, name)
+    single = f"SELECT m.time, m.series, m.value FROM metric AS m WHERE {within} LIMIT ?"  # noqa: S608  # ours
+    rows = list(database.execute(single, (*values, most_points + 1)))
+    if len(rows) > most_points:
+        spans = (
+            f"SELECT m.time / ? * ?, m.series, {_OF_POINTS[aggregate]} FROM metric AS m WHERE {within} "  # noqa: S608  # ours
+            "GROUP BY 1, 2"
+        )
+        rows = [row[:3] for row in database.execute(spans, (width, width, *values))]
+    return sorted(_points(database, rows), key=lambda point: point.time)
+
+
+def _points(database: apsw.Connection, rows: Iterable[tuple[int, int, float]]) -> list[SeriesPoint]:
+    known: dict[int, tuple[str, str, str | None, Raw]] = {}
+    points = []
+    for time, key, value in rows:
+        if (identity := known.get(key)) is None:
+            for name, kind, unit, tags in database.execute(_IDENTITY, (key,)):
+                identity = known[key] = name, kind, unit or None, Raw(tags)
+        assert identity is not None
+        points.append(SeriesPoint(time, *identity, value))
+    return points
