@@ -40,30 +40,34 @@ class ModelStore:
     """Writer and reader at once."""
 
     def __init__(self) -> None:
-        self.sessions: dict[str, Session] = {}
+        self.known: dict[str, Session] = {}
         self.rows: dict[str, tuple[list[Event], list[Metric]]] = {}
         self.changes: dict[str, list[Change]] = {}
         self.found: dict[tuple[str, ProblemKind, int], Problem] = {}
+        self.named: dict[Deployment, None] = {}
 
     @contextmanager
     def transaction(self) -> Iterator["ModelStore"]:
         rows = {key: (list(e), list(m)) for key, (e, m) in self.rows.items()}
         changes = {key: list(value) for key, value in self.changes.items()}
-        before = dict(self.sessions), rows, changes, dict(self.found)
+        before = dict(self.known), rows, changes, dict(self.found), dict(self.named)
         try:
             yield self
         except BaseException:
-            self.sessions, self.rows, self.changes, self.found = before
+            self.known, self.rows, self.changes, self.found, self.named = before
             raise
 
     def load(self, session_id: str) -> Session | None:
-        return self.sessions.get(session_id)
+        return self.known.get(session_id)
 
     session = load
 
     def save(self, folds: Iterable[Folded]) -> None:
+        folds = list(folds)
+        for s in {fold.session.id: fold.session for fold in folds}.values():
+            self.named[Deployment(s.product, s.version, s.environment)] = None
         for fold in folds:
-            self.sessions[fold.session.id] = fold.session
+            self.known[fold.session.id] = fold.session
             events, metrics = self.rows.setdefault(fold.session.id, ([], []))
             events += fold.events
             metrics += fold.metrics
@@ -74,10 +78,10 @@ class ModelStore:
                 evidence = problem.evidence or (known.evidence if known else EMPTY)
                 self.found[key] = msgspec.structs.replace(problem, evidence=evidence)
 
-    def session_ids(self, after: str | None, limit: int) -> list[str]:
-        ids = list(self.sessions)
+    def sessions(self, after: str | None, limit: int) -> list[Session]:
+        ids = list(self.known)
         first = ids.index(after) + 1 if after else 0
-        return ids[first : first + limit]
+        return [self.known[each] for each in ids[first : first + limit]]
 
     def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:
         rows = self._rows(session_id)[0][first : first + limit]
@@ -98,7 +102,7 @@ class ModelStore:
         return state
 
     def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
-        return sorted(each for each in self.sessions if each.replace("-", "").startswith(prefix))[:limit]
+        return sorted(each for each in self.known if each.replace("-", "").startswith(prefix))[:limit]
 
     def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:
         self._rows(session_id)
@@ -108,7 +112,7 @@ class ModelStore:
     def problems(self, kind: ProblemKind | None, scope: Scope, limit: int) -> list[ListedProblem]:
         listed = []
         for key, ((session_id, of, _), problem) in enumerate(self.found.items(), 1):
-            s = self.sessions[session_id]
+            s = self.known[session_id]
             if kind in (None, of) and _within(scope, s, problem.started_at):
                 listed.append(ListedProblem(key, s.id, s.product, s.version, s.environment, _bare(problem)))
         return listed[::-1][:limit]
@@ -139,7 +143,7 @@ class ModelStore:
         self, scope: Scope, bucket: Bucket | None, by: frozenset[Dimension], limit: int
     ) -> list[SessionCount]:
         groups: dict[tuple[Any, Any, Any, Any], list[Session]] = {}
-        for s in self.sessions.values():
+        for s in self.known.values():
             if _within(scope, s, s.created_at):
                 dimensions: list[Dimension] = ["product", "version", "environment"]
                 product, version, environment = (getattr(s, d) if d in by else None for d in dimensions)
@@ -155,7 +159,7 @@ class ModelStore:
                 sum(s.status is Status.CRASHED for s in group),
                 sum(s.status is Status.LOST for s in group),
                 sum(s.hangs > 0 for s in group),
-                sum(s.hang_seconds for s in group),
+                sum(round(s.hang_seconds * 1e6) for s in group) / 1e6,
                 sum(max(0, (s.ended_at or s.updated_at) - s.created_at) for s in group) / 1e6,
             )
             for key, group in groups.items()
@@ -163,8 +167,15 @@ class ModelStore:
         return sorted(counts, key=lambda c: (c.bucket or 0, c.product or "", c.version or ""))[:limit]
 
     def deployments(self, scope: Scope) -> list[Deployment]:
-        found = [Deployment(s.product, s.version, s.environment) for s in self._in(scope)]
-        return list(dict.fromkeys(found))
+        asked = (scope.product, scope.version, scope.environment)
+        return [
+            each
+            for each in self.named
+            if all(
+                wanted in (None, is_)
+                for wanted, is_ in zip(asked, msgspec.structs.astuple(each), strict=True)
+            )
+        ]
 
     def newest_sessions(self, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
         found = [s for s in self._in(scope) if not statuses or s.status in statuses]
@@ -212,7 +223,7 @@ class ModelStore:
         self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
     ) -> list[TimedEvent]:
         anywhen = Scope(product=scope.product, version=scope.version, environment=scope.environment)
-        of = [self.sessions[session_id]] if session_id else self._in(anywhen)
+        of = [self.known[session_id]] if session_id else self._in(anywhen)
         found = [
             (e.time, number, n, TimedEvent(s.id, s.product, s.version, self.events(s.id, n, 1)[0]))
             for number, s in enumerate(of)
@@ -224,12 +235,12 @@ class ModelStore:
         return [each for *_, each in sorted(found, key=lambda f: f[:3], reverse=True)[:limit]]
 
     def _in(self, scope: Scope) -> list[Session]:
-        return [s for s in self.sessions.values() if _within(scope, s, s.created_at)]
+        return [s for s in self.known.values() if _within(scope, s, s.created_at)]
 
     def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:
         found = [
             Overdue(s.id, s.updated_at, s.contact_timeout, s.last_seq.get(Origin.SERVER, 0))
-            for s in self.sessions.values()
+            for s in self.known.values()
             if s.active
             and s.contact_timeout
             and now - max(s.updated_at, listening_since) > s.contact_timeout * 1e6
@@ -237,7 +248,7 @@ class ModelStore:
         return sorted(found, key=lambda o: o.updated_at + o.contact_timeout * 1e6)[:limit]
 
     def _rows(self, session_id: str) -> tuple[list[Event], list[Metric]]:
-        if session_id not in self.sessions:
+        if session_id not in self.known:
             raise UnknownSession(session_id)
         return self.rows[session_id]
 

@@ -124,8 +124,8 @@ def test_sessions_are_listed_in_the_order_of_first_storing_page_by_page(store):
     for session_id in ids:
         store.add(session_id, Start(time=1))
     store.add(ids[0], event("later"))
-    assert store.reader.session_ids(None, 3) == ids[:3]
-    assert store.reader.session_ids(ids[2], 3) == ids[3:]
+    assert [each.id for each in store.reader.sessions(None, 3)] == ids[:3]
+    assert [each.id for each in store.reader.sessions(ids[2], 3)] == ids[3:]
 
 
 def test_a_failed_transaction_leaves_nothing_behind(store):

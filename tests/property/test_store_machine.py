@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.contract.model_store import ModelStore
 
 from datacat.ingest.committer import commit
+from datacat.model.lifecycle import Status
 from datacat.model.problems import ProblemKind
 from datacat.model.records import Batch, Event, Exit, Metric, Origin, Record, Start, State
 from datacat.store.port import Dimension, Scope
@@ -82,8 +83,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def both_stores_say_the_same(self) -> None:
-        assert self.reader.session_ids(None, 99) == self.model.session_ids(None, 99)
-        for session_id in self.model.session_ids(None, 99):
+        assert self.reader.sessions(None, 99) == self.model.sessions(None, 99)
+        for session_id in (each.id for each in self.model.sessions(None, 99)):
             assert self.reader.session(session_id) == self.model.session(session_id)
             assert self.reader.events(session_id, 0, 99) == self.model.events(session_id, 0, 99)
             assert self.reader.metrics(session_id, 0, 99) == self.model.metrics(session_id, 0, 99)
@@ -104,6 +105,10 @@ class StoreMachine(RuleBasedStateMachine):
             by: frozenset[Dimension] = frozenset({"product"})
             counted = self.reader.session_counts(scope, "week", by, 99)
             assert counted == self.model.session_counts(scope, "week", by, 99)
+            assert self.reader.deployments(scope) == self.model.deployments(scope)
+            for statuses in (frozenset[Status](), frozenset({Status.CRASHED, Status.HUNG})):
+                newest = [each.newest_sessions(scope, statuses, 3) for each in (self.reader, self.model)]
+                assert [msgspec.structs.replace(each, state={}) for each in newest[1]] == newest[0]
         overdue = [
             sorted(map(repr, each.overdue(self.now, self.now - 1_000_000, 99)))
             for each in (self.reader, self.model)

@@ -9,6 +9,7 @@ from litestar.types import ControllerRouterHandler
 
 from datacat.api import errors, openapi, verdicts
 from datacat.api.health import healthz, readyz
+from datacat.api.metrics import metrics
 from datacat.api.queries import provide_scope
 from datacat.api.sessions import SessionsController
 from datacat.ingest.committer import Committer
@@ -54,6 +55,7 @@ def create_app(
             verdicts.get_reliability,
             healthz,
             readyz,
+            metrics,
             openapi.document,
             openapi.assets(),
             *more_handlers,

@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, flush, run, serve, show, tail
+from datacat.cli import demo, flush, grafana, run, serve, show, tail
 
 app = typer.Typer(
     name="datacat",
@@ -17,3 +17,4 @@ app.command()(flush.flush)
 app.command(context_settings={"allow_interspersed_args": False})(run.run)
 app.command()(show.show)
 app.command()(tail.tail)
+app.add_typer(grafana.app, name="grafana")

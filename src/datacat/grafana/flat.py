@@ -141,17 +141,19 @@ async def metrics(
     metric, one = named(name), _session(session_id)
 
     def read() -> list[rows.MetricRow]:
+        now = clock.now()
         if one is None:
             if metric is None:
                 return []
-            span = _timed(within, clock.now(), _DAY)
+            span = _timed(within, now - _DAY, now)
             found = reader.metric_over_all(metric, span, _width(span, max_points), how, _MOST_SERIES)
         else:
             session = reader.session(one)
             if session is None:
                 return []
-            span = _timed(within, clock.now(), clock.now() - session.created_at)
-            found = reader.metric_of_session(one, metric, span, _width(span, max_points), how, max_points)
+            life = _timed(within, session.created_at, now)
+            width = _width(life, max_points)
+            found = reader.metric_of_session(one, metric, within, width, how, max_points)
         return rows.metric_rows(found, one)
 
     return await _answer(read)
@@ -308,16 +310,14 @@ def _of_session(reader: Reader, session_id: str, scope: Scope) -> list[ListedPro
     ]
 
 
-def _timed(scope: Scope, now: int, length: int) -> Scope:
-    """The scope with both ends of its time; where there is no first moment, ``length`` before the last."""
-    until = now + 1 if scope.until is None else scope.until
-    since = until - length if scope.since is None else scope.since
+def _timed(scope: Scope, since: int, now: int) -> Scope:
+    """The scope with both ends of its time: where it has none, from ``since`` until now."""
     return Scope(
         product=scope.product,
         version=scope.version,
         environment=scope.environment,
-        since=max(0, since),
-        until=until,
+        since=max(0, since) if scope.since is None else scope.since,
+        until=now + 1 if scope.until is None else scope.until,
     )
 
 

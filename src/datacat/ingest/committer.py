@@ -9,6 +9,7 @@ here is only the waiting.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
@@ -36,6 +37,17 @@ class _Waiting(Struct, gc=False, eq=False):
 Outcome = Answer | Exception
 
 
+class Counts(Struct):
+    """What was done since the start; written by the committing thread alone, but for ``refused``."""
+
+    commits: int = 0
+    batches: int = 0
+    records: int = 0
+    failed: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+
+
 class Committer:
     """The only way into the store.
 
@@ -55,6 +67,12 @@ class Committer:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.counts = Counts()
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Records, and bytes of their bodies, that wait to be committed."""
+        return self._batcher.records, self._batcher.bytes
 
     async def start(self) -> None:
         """Open the store and begin to commit.
@@ -84,7 +102,11 @@ class Committer:
         with self._changed:
             if self._stopping:
                 raise Busy("the server is stopping: send again in a moment", retry_after=2)
-            self._batcher.offer(_Waiting(batch, answered), records=len(batch.records), size=size)
+            try:
+                self._batcher.offer(_Waiting(batch, answered), records=len(batch.records), size=size)
+            except Busy:
+                self.counts.refused += 1
+                raise
             self._changed.notify()
         return await answered
 
@@ -105,7 +127,11 @@ class Committer:
         opened.set_result(None)
         try:
             while group := self._next_group():
-                self._answer(group, commit(writer, [waiting.batch for waiting in group], self._clock.now()))
+                batches = [waiting.batch for waiting in group]
+                began = time.monotonic()
+                outcomes = commit(writer, batches, self._clock.now())
+                self._count(batches, outcomes, time.monotonic() - began)
+                self._answer(group, outcomes)
         finally:
             writer.close()
 
@@ -116,6 +142,14 @@ class Committer:
                     return []
                 self._changed.wait()
             return group
+
+    def _count(self, batches: list[Batch], outcomes: list[Outcome], seconds: float) -> None:
+        counts = self.counts
+        counts.commits += 1
+        counts.seconds += seconds
+        counts.batches += len(batches)
+        counts.records += sum(outcome.accepted for outcome in outcomes if isinstance(outcome, Answer))
+        counts.failed += sum(isinstance(outcome, StoreError) for outcome in outcomes)
 
     def _answer(self, group: list[_Waiting], outcomes: list[Outcome]) -> None:
         assert self._loop is not None

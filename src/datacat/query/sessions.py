@@ -150,11 +150,9 @@ def newest(reader: Reader, scope: Scope, statuses: frozenset[Status], limit: int
 
 def _all(reader: Reader) -> Iterator[Session]:
     after: str | None = None
-    while ids := reader.session_ids(after, PAGE):
-        for session_id in ids:
-            if (session := reader.session(session_id)) is not None:
-                yield session
-        after = ids[-1]
+    while sessions := reader.sessions(after, PAGE):
+        yield from sessions
+        after = sessions[-1].id
 
 
 def _array(reader: Reader, sessions: Iterator[Session]) -> Iterator[bytes]:

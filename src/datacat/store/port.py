@@ -184,8 +184,11 @@ class Reader(Protocol):
         """The session with its state; None when there is none."""
         ...
 
-    def session_ids(self, after: str | None, limit: int) -> list[str]:
-        """Ids in the order in which the sessions were first stored, after ``after``."""
+    def sessions(self, after: str | None, limit: int) -> list[Session]:
+        """Sessions with their states in the order in which they were first stored, after that of the id ``after``.
+
+        There may be fewer than ``limit`` because states are large; there are none only at the end.
+        """
         ...
 
     def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:

@@ -79,7 +79,7 @@ def test_a_full_queue_is_busy_and_what_was_accepted_is_committed_at_the_stop():
         return await asyncio.gather(*tasks)
 
     assert len(asyncio.run(run())) == 3
-    assert store.sessions[ID].events == 2
+    assert store.known[ID].events == 2
 
 
 def test_a_batch_that_cannot_be_folded_harms_no_other():
@@ -99,7 +99,7 @@ def test_a_batch_that_nobody_foresaw_harms_no_other():
     poison = Batch(ID, Origin.API, [Event(time=1, name="poison")])
     outcomes = commit(store, [start(), poison, event()], 1)
     assert [type(outcome) for outcome in outcomes] == [Answer, RuntimeError, Answer]
-    assert store.sessions[ID].events == 1
+    assert store.known[ID].events == 1
 
 
 def test_a_store_that_cannot_write_answers_everybody_so_and_keeps_nothing():
@@ -110,7 +110,7 @@ def test_a_store_that_cannot_write_answers_everybody_so_and_keeps_nothing():
 
     store = Full()
     assert [type(each) for each in commit(store, [start(), event()], 1)] == [StoreUnavailable] * 2
-    assert store.sessions == {}
+    assert store.known == {}
 
 
 def test_a_store_that_cannot_be_opened_is_told_at_the_start():

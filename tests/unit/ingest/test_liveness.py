@@ -54,7 +54,7 @@ class Watched:
 
     @property
     def session(self):
-        return self.store.sessions[ID]
+        return self.store.known[ID]
 
 
 def test_a_session_that_breaks_its_promise_is_lost_once_and_active_when_it_speaks():

@@ -128,7 +128,7 @@ def test_reading_a_session_asks_no_table_from_end_to_end(tmp_path):
     from datacat.store.sqlite import reader, rows
 
     database = connect(tmp_path / "new.db")
-    for query in (reader._EVENTS, reader._METRICS, reader._SESSION, reader._IDS, rows.STATE_SQL):
+    for query in (reader._EVENTS, reader._METRICS, reader._SESSION, reader._AFTER, rows.STATE_SQL):
         values = (
             (b"x" * 16,)
             if query == reader._SESSION

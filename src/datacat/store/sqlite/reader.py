@@ -8,6 +8,7 @@ from typing import Final
 
 import apsw
 from msgspec import Raw
+from msgspec.structs import replace
 
 from datacat.model.errors import UnknownSession
 from datacat.model.lifecycle import Status
@@ -45,18 +46,20 @@ from datacat.store.sqlite.rows import (
 
 _SESSION: Final = f"SELECT key, {', '.join(COLUMNS)} FROM session WHERE id = ?"  # noqa: S608  # constants only
 _KEY: Final = "SELECT key FROM session WHERE id = ?"
-_IDS: Final = "SELECT lower(hex(id)) FROM session WHERE key > ? ORDER BY key LIMIT ?"
+_AFTER: Final = f"SELECT key, {', '.join(COLUMNS)} FROM session WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608  # constants only
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Of states as JSON, in one page of sessions."""
 _IDS_BETWEEN: Final = "SELECT lower(hex(id)) FROM session WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
 _LAST_CHANGE: Final = "SELECT n FROM change WHERE session = ? AND time <= ? ORDER BY n DESC LIMIT 1"
 _EVENTS: Final = """
     SELECT e.time, name.name, e.level, e.message, e.data
     FROM event AS e JOIN name ON name.key = e.name
-    WHERE e.session = ? AND e.n >= ? ORDER BY e.n LIMIT ?
+    WHERE e.session = (SELECT key FROM session WHERE id = ?) AND e.n >= ? ORDER BY e.n LIMIT ?
 """
 _METRICS: Final = """
     SELECT m.time, s.name, s.kind, m.value, s.unit, s.tags
     FROM metric AS m JOIN series AS s ON s.key = m.series
-    WHERE m.session = ? AND m.n >= ? ORDER BY m.n LIMIT ?
+    WHERE m.session = (SELECT key FROM session WHERE id = ?) AND m.n >= ? ORDER BY m.n LIMIT ?
 """
 
 
@@ -78,29 +81,48 @@ class SqliteReader:
             changes = list(database.execute(STATE_SQL, (row[0],))) if row else []
         return session_of(row[1:], state_of(changes)) if row else None
 
-    def session_ids(self, after: str | None, limit: int) -> list[str]:
-        """Ids in the order of first storing."""
-        with self._connection() as database:
+    def sessions(self, after: str | None, limit: int) -> list[Session]:
+        """A page of sessions, in the order of first storing."""
+        found: list[Session] = []
+        size = 0
+        with self._snapshot() as database:
             start = self._key(database, after) if after else 0
-            return [with_hyphens(row[0]) for row in database.execute(_IDS, (start, limit))]
+            for key, *row in database.execute(_AFTER, (start, limit)):
+                session = session_of(tuple(row), {})
+                if session.changes:
+                    changes = list(database.execute(STATE_SQL, (key,)))
+                    session = replace(session, state=state_of(changes))
+                found.append(session)
+                size += session.state_bytes
+                if size > _PAGE_BYTES:
+                    break
+        return found
 
     def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:
         """A range of one session's events."""
         with self._connection() as database:
-            rows = database.execute(_EVENTS, (self._key(database, session_id), first, limit))
-            return [
+            found = [
                 EventRow(time, name, LEVELS[level], message, Raw(data or "{}"))
-                for time, name, level, message, data in rows
+                for time, name, level, message, data in database.execute(
+                    _EVENTS, (id_bytes(session_id), first, limit)
+                )
             ]
+            if not found:
+                self._key(database, session_id)
+            return found
 
     def metrics(self, session_id: str, first: int, limit: int) -> list[MetricRow]:
         """A range of one session's metrics."""
         with self._connection() as database:
-            rows = database.execute(_METRICS, (self._key(database, session_id), first, limit))
-            return [
+            found = [
                 MetricRow(time, name, kind, value, unit or None, Raw(tags))
-                for time, name, kind, value, unit, tags in rows
+                for time, name, kind, value, unit, tags in database.execute(
+                    _METRICS, (id_bytes(session_id), first, limit)
+                )
             ]
+            if not found:
+                self._key(database, session_id)
+            return found
 
     def state_at(self, session_id: str, time: int) -> JsonObject:
         """The state as the changes made up to ``time`` left it; walks back from the last change."""

@@ -1,7 +1,6 @@
 """Sessions as rows of the ``session`` table and back: the one place that knows its columns."""
 
 from typing import Any, Final
-from uuid import UUID
 
 import apsw
 import msgspec
@@ -90,7 +89,7 @@ def one_integer(database: apsw.Connection, sql: str, values: Row) -> int | None:
 
 def id_bytes(session_id: str) -> bytes:
     """The 16 bytes that a session is found by."""
-    return UUID(session_id).bytes
+    return bytes.fromhex(session_id.replace("-", ""))
 
 
 def with_hyphens(digits: str) -> str:
@@ -157,7 +156,7 @@ def session_of(row: Row, state: JsonObject) -> Session:
     """The session of a row with :data:`COLUMNS`, and its state."""
     values = dict(zip(COLUMNS, row, strict=True))
     values |= {
-        "id": str(UUID(bytes=values["id"])),
+        "id": with_hyphens(values["id"].hex()),
         "status": Status(values["status"]),
         "hung_at_end": bool(values["hung_at_end"]),
         "tags": _texts.decode(values["tags"]),

@@ -1,0 +1,105 @@
+"""``GET /metrics``: what a Prometheus server asks, so that alerting has a history.
+
+What must hold: a scrape costs the same however much is stored, and the label sets are bounded, as
+each is a series that Prometheus keeps for ever. The names follow
+https://prometheus.io/docs/practices/naming/.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Final
+
+from litestar import Response, get
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from datacat.api.dependencies import Ingest, Sessions
+from datacat.api.openapi import problems
+from datacat.ingest.committer import Committer
+from datacat.query.reliability import MAX_GROUPS
+from datacat.store.port import Reader, Scope, SessionCount
+from datacat.version import __version__
+
+MOST_VERSIONS: Final = 100
+"""Versions of products with series of their own: those with the most sessions. The others are one, ``other``."""
+
+_STANDING: Final = {
+    "active": attrgetter("active"),
+    "hung": attrgetter("hung_now"),
+    "ended": attrgetter("ended"),
+    "crashed": attrgetter("crashed"),
+    "lost": attrgetter("lost"),
+}
+
+
+@get("/metrics", tags=["health"], responses=problems(503))
+async def metrics(reader: Sessions, ingest: Ingest) -> Response[bytes]:
+    """Sessions by product, version and status, and how the service is, in Prometheus's text format."""
+    registry = CollectorRegistry()
+    for ours in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+        registry.register(ours)
+    registry.register(_Datacat(reader, ingest))
+    body = await asyncio.to_thread(generate_latest, registry)
+    return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class _Datacat:
+    """Our own families, read when they are asked for."""
+
+    def __init__(self, reader: Reader, ingest: Committer) -> None:
+        self._reader = reader
+        self._ingest = ingest
+
+    def describe(self) -> list[Metric]:
+        """Nothing beforehand: the registry would ask for everything once more."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family."""
+        counts = self._reader.session_counts(Scope(), None, frozenset({"product", "version"}), MAX_GROUPS)
+        yield from _sessions(counts)
+        yield from _service(self._ingest)
+
+
+def _sessions(counts: list[SessionCount]) -> Iterator[Metric]:
+    sessions = GaugeMetricFamily(
+        "datacat_sessions", "Sessions by where they stand.", labels=("product", "version", "status")
+    )
+    hung = GaugeMetricFamily(
+        "datacat_sessions_ever_hung", "Sessions that hung at any time.", labels=("product", "version")
+    )
+    seconds = GaugeMetricFamily(
+        "datacat_hang_seconds", "Seconds that sessions hung, in all.", labels=("product", "version")
+    )
+    by_size = sorted(counts, key=lambda count: count.sessions, reverse=True)
+    shown = [((count.product or "", count.version or ""), [count]) for count in by_size[:MOST_VERSIONS]]
+    if rest := by_size[MOST_VERSIONS:]:
+        shown.append((("other", "other"), rest))
+    for labels, some in shown:
+        for status, of in _STANDING.items():
+            sessions.add_metric((*labels, status), sum(map(of, some)))
+        hung.add_metric(labels, sum(count.hung for count in some))
+        seconds.add_metric(labels, sum(count.hang_seconds for count in some))
+    yield from (sessions, hung, seconds)
+
+
+def _service(ingest: Committer) -> Iterator[Metric]:
+    counts = ingest.counts
+    records, size = ingest.waiting
+    yield GaugeMetricFamily("datacat_queue_records", "Records that wait to be committed.", records)
+    yield GaugeMetricFamily("datacat_queue_bytes", "Bytes of their bodies.", size)
+    yield CounterMetricFamily("datacat_commits", "Commits.", counts.commits)
+    yield CounterMetricFamily("datacat_commit_seconds", "Seconds spent in commits.", counts.seconds)
+    yield CounterMetricFamily(
+        "datacat_batches", "Batches that were committed, or refused by the store.", counts.batches
+    )
+    yield CounterMetricFamily("datacat_records", "Records that were committed.", counts.records)
+    yield CounterMetricFamily("datacat_batches_failed", "Batches that the store refused.", counts.failed)
+    yield CounterMetricFamily(
+        "datacat_batches_refused", "Batches for which there was no room.", counts.refused
+    )
+    build = GaugeMetricFamily("datacat_build_info", "Which datacat this is.", labels=("version",))
+    build.add_metric((__version__,), 1)
+    yield build
