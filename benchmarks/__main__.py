@@ -12,9 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +20,7 @@ import apsw
 
 import datacat
 from benchmarks import calls, watching
+from benchmarks.service import service
 from datacat.client.transport import HttpTransport, Reply, TransportError
 
 ROUNDS = 5
@@ -57,21 +56,6 @@ def main() -> None:
 def row(what: str, figure: str, target: str) -> None:
     """One line of the table, at once."""
     print(f"| {what} | {figure} | {target} |", flush=True)
-
-
-@contextmanager
-def service(database: Path, durability: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """A service of its own, as a user starts it."""
-    command = [sys.executable, "-m", "datacat", "serve", "--port", "0", "--database", str(database)]
-    process = subprocess.Popen([*command, "--durability", durability], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    match = re.search(r"http\S+", process.stdout.readline())
-    assert match is not None
-    try:
-        yield match[0], process
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def resident_mib(process: "subprocess.Popen[str]") -> int:

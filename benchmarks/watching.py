@@ -136,7 +136,7 @@ def used(pid: int) -> float:
 
 def false_verdicts(minutes: float) -> None:
     """Print what is said of busy programs on a machine with twice as much to do as it can."""
-    from benchmarks.__main__ import service
+    from benchmarks.service import service
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DATACAT_JOURNAL_DIR"] = f"{folder}/journals"
