@@ -227,6 +227,25 @@ def test_the_raw_export_can_be_narrowed(recorded):
     assert len(ids(**{"from": recorded.now // 1_000_000 - 600})) == 4
 
 
+def test_the_raw_export_can_leave_the_long_lists_out_or_cut_them_to_the_newest(recorded):
+    bare = recorded.ask("/api/grafana/sessions", limit=9, events=0, metrics=0)
+    assert not any("events" in session or "metrics" in session for session in bare)
+    whole = recorded.ask("/api/grafana/sessions", limit=9)
+    last = recorded.ask("/api/grafana/sessions", limit=9, last=2)
+    assert [session["events"] for session in last] == [session["events"][-2:] for session in whole]
+    assert [session["metrics"] for session in last] == [session["metrics"][-2:] for session in whole]
+
+
+def test_so_long_a_time_is_shown_in_longer_spans_than_asked_for(recorded):
+    since = recorded.now // 1_000_000 - 90 * 86_400
+    rows = recorded.flat("reliability", interval="hour", **{"from": since, "to": recorded.now})
+    assert all(row["time"] % 86_400_000 == 0 for row in rows)
+    rows = recorded.flat(
+        "reliability", interval="hour", max_points=9_999, **{"from": since, "to": recorded.now}
+    )
+    assert not all(row["time"] % 86_400_000 == 0 for row in rows)
+
+
 def test_prometheus_is_told_where_sessions_stand(recorded):
     text = recorded.text("/metrics")
     assert 'datacat_sessions{product="editor",status="hung",version="1.1"} 1.0' in text

@@ -50,7 +50,7 @@ class SessionsController(Controller):
     ) -> Stream:
         """The whole session, its events and metrics oldest first."""
         session = await asyncio.to_thread(sessions.find, reader, _known(session_id))
-        pieces = sessions.whole(reader, session, events=events, metrics=metrics)
+        pieces = sessions.whole(reader, session, sessions.Lists(events, metrics))
         return Stream(sessions.gathered(pieces), media_type="application/json")
 
     @get("/{session_id:str}/dossier", responses={**openapi.DOSSIER, **openapi.problems(404, 422, 503)})

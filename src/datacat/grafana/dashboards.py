@@ -359,7 +359,8 @@ def reliability() -> Json:
 
 def export() -> Json:
     """The five panels from the raw export, for the older data source."""
-    newest = {"limit": "200"}
+    newest = {"limit": "200", "events": "0", "metrics": "0"}
+    lists = {"limit": "20", "last": "1000"}
     return dashboard(
         "datacat-export-jsonapi",
         "datacat: raw export (JSON API data source)",
@@ -411,9 +412,9 @@ def export() -> Json:
                                 ("metric", "string", "$[*].metrics[*].name"),
                                 ("value", "number", "$[*].metrics[*].value"),
                             ],
-                            {"limit": "20"},
+                            lists,
                         ),
-                        description="Of the 20 newest sessions.",
+                        description="Of the 20 newest sessions, the last 1,000 each.",
                         points=True,
                     ),
                     table(
@@ -424,9 +425,9 @@ def export() -> Json:
                                 ("event", "string", "$[*].events[*].name"),
                                 ("level", "string", "$[*].events[*].level"),
                             ],
-                            {"limit": "20"},
+                            lists,
                         ),
-                        description="Of the 20 newest sessions.",
+                        description="Of the 20 newest sessions, the last 1,000 each.",
                     ),
                 ],
             ),

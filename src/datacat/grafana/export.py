@@ -28,6 +28,12 @@ def export_sessions(
     limit: Annotated[
         int | None, QueryParameter(ge=1, le=10_000, description="The newest, and at most so many.")
     ] = None,
+    events: Annotated[bool, QueryParameter(description="Whether the events are in the answer.")] = True,
+    metrics: Annotated[bool, QueryParameter(description="Whether the metrics are in the answer.")] = True,
+    last: Annotated[
+        int | None,
+        QueryParameter(ge=1, description="Of each session's events and metrics, the last so many."),
+    ] = None,
 ) -> Stream:
     """Every session whole, as one JSON array, streamed in the order of creation.
 
@@ -35,10 +41,11 @@ def export_sessions(
     alone still read every session; with a limit no more is read than is given.
     """
     statuses = statuses_of(status)
+    lists = sessions.Lists(events, metrics, last)
     if limit is not None:
-        pieces = sessions.newest(reader, within, statuses, limit)
+        pieces = sessions.newest(reader, lists, within, statuses, limit)
     else:
-        pieces = sessions.every(reader, lambda session: _wanted(session, within, statuses))
+        pieces = sessions.every(reader, lists, lambda session: _wanted(session, within, statuses))
     return Stream(sessions.gathered(pieces), media_type="application/json")
 
 

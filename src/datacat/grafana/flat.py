@@ -79,9 +79,13 @@ async def reliability(
     by: Annotated[
         str, QueryParameter(description="product, version, environment, with commas between; or none.")
     ] = "product,version",
+    max_points: Annotated[
+        int,
+        QueryParameter(ge=1, le=_MOST_ROWS, description="At most so many spans; longer ones, if need be."),
+    ] = 200,
 ) -> Response[bytes]:
     """Release health of the sessions that began in the time, side by side."""
-    bucket = _bucket(interval) if interval else None
+    bucket = _bucket(interval, within, max_points) if interval else None
     dimensions: frozenset[Dimension] = (
         frozenset() if by == "none" else several_of(by, "by", get_args(Dimension))
     )
@@ -326,12 +330,9 @@ def _width(scope: Scope, max_points: int) -> int:
     return max(1, -(-(until - since) // max_points))
 
 
-def _bucket(text: str) -> Bucket:
-    for bucket, _ in _BUCKETS:
-        if text == bucket:
-            return bucket
+def _bucket(text: str, within: Scope, max_points: int) -> Bucket:
     match = re.fullmatch(r"(\d{1,9})(ms|[smhdw])", text)
-    if match is None:
+    if match is None and text not in get_args(Bucket):
         raise InvalidInput(
             "wrong_value",
             f"interval is hour, day, week or a duration such as 6h, not {text[:40]!r}",
@@ -339,5 +340,11 @@ def _bucket(text: str) -> Bucket:
             found=repr(text[:40]),
             expected="hour, day, week, or a number with ms, s, m, h, d or w",
         )
-    seconds = int(match[1]) * _UNITS[match[2]]
+    seconds = (
+        int(match[1]) * _UNITS[match[2]]
+        if match
+        else dict(_BUCKETS)[one_of(text, "interval", get_args(Bucket))]
+    )
+    since, until = within.span
+    seconds = max(seconds, (until - since) / 1e6 / max_points)
     return next((bucket for bucket, length in _BUCKETS if seconds <= length), "week")

@@ -119,33 +119,41 @@ def find(reader: Reader, session_id: str) -> Session:
     return session
 
 
-def whole(
-    reader: Reader, session: Session, *, events: bool = True, metrics: bool = True, stacks: bool = True
-) -> Iterator[bytes]:
-    """The session's JSON object, in pieces; the flags say whether the lists, and the hangs' stacks, are in it."""
+class Lists(Struct, frozen=True):
+    """How much of a session's long lists is wanted; ``last`` is how many of each at most, None for all."""
+
+    events: bool = True
+    metrics: bool = True
+    last: int | None = None
+
+
+def whole(reader: Reader, session: Session, lists: Lists, *, stacks: bool = True) -> Iterator[bytes]:
+    """The session's JSON object, in pieces; ``stacks`` says whether those of its hangs are in it."""
     hangs = hangs_of(reader, session.id, evidence=stacks) if session.hangs else []
     yield encode(head(session, hangs))[:-1]
-    if events:
+    if lists.events:
         yield b',"events":['
-        yield from _pages(reader.events, session.id, session.events, event_view)
+        yield from _pages(reader.events, session.id, session.events, lists.last, event_view)
         yield b"]"
-    if metrics:
+    if lists.metrics:
         yield b',"metrics":['
-        yield from _pages(reader.metrics, session.id, session.metrics, _metric_view)
+        yield from _pages(reader.metrics, session.id, session.metrics, lists.last, _metric_view)
         yield b"]"
     yield b"}"
 
 
-def every(reader: Reader, wanted: Callable[[Session], bool] = lambda _: True) -> Iterator[bytes]:
-    """Every session that is wanted, whole, as one JSON array, in pieces."""
-    return _array(reader, (each for each in _all(reader) if wanted(each)))
+def every(reader: Reader, lists: Lists, wanted: Callable[[Session], bool]) -> Iterator[bytes]:
+    """Every session that is wanted, as one JSON array, in pieces."""
+    return _array(reader, lists, (each for each in _all(reader) if wanted(each)))
 
 
-def newest(reader: Reader, scope: Scope, statuses: frozenset[Status], limit: int) -> Iterator[bytes]:
+def newest(
+    reader: Reader, lists: Lists, scope: Scope, statuses: frozenset[Status], limit: int
+) -> Iterator[bytes]:
     """The same of the sessions that began last, the last of them last."""
     ids = [session.id for session in reader.newest_sessions(scope, statuses, limit)]
     found = (reader.session(session_id) for session_id in reversed(ids))
-    return _array(reader, (session for session in found if session is not None))
+    return _array(reader, lists, (session for session in found if session is not None))
 
 
 def _all(reader: Reader) -> Iterator[Session]:
@@ -155,11 +163,11 @@ def _all(reader: Reader) -> Iterator[Session]:
         after = sessions[-1].id
 
 
-def _array(reader: Reader, sessions: Iterator[Session]) -> Iterator[bytes]:
+def _array(reader: Reader, lists: Lists, sessions: Iterator[Session]) -> Iterator[bytes]:
     separator = b"["
     for session in sessions:
         yield separator
-        yield from whole(reader, session, stacks=False)
+        yield from whole(reader, session, lists, stacks=False)
         separator = b","
     yield b"[]" if separator == b"[" else b"]"
 
@@ -176,11 +184,16 @@ def gathered(pieces: Iterator[bytes], size: int = _PIECE) -> Iterator[bytes]:
 
 
 def _pages(
-    read: Callable[[str, int, int], list[Any]], session_id: str, count: int, view: Callable[[Any], Struct]
+    read: Callable[[str, int, int], list[Any]],
+    session_id: str,
+    count: int,
+    last: int | None,
+    view: Callable[[Any], Struct],
 ) -> Iterator[bytes]:
-    for first in range(0, count, PAGE):
+    begin = 0 if last is None else max(0, count - last)
+    for first in range(begin, count, PAGE):
         rows = read(session_id, first, min(PAGE, count - first))
-        yield (b"," if first else b"") + encode([view(row) for row in rows])[1:-1]
+        yield (b"," if first > begin else b"") + encode([view(row) for row in rows])[1:-1]
 
 
 def event_view(row: EventRow) -> EventView:
