@@ -145,6 +145,16 @@ def test_the_parsers_of_the_json_api_find_every_field_of_a_panel(recorded, node,
         assert all(isinstance(value, kind) for value in values), field
 
 
+def test_infinitys_jq_reads_the_raw_export(recorded):
+    if shutil.which("jq") is None:
+        assert not os.environ.get("CI"), "jq is missing, and in CI nothing may be skipped"
+        pytest.skip("JQ IS MISSING: the raw export is not read as Infinity would")
+    asked = '[.[] | select(.status == "hung") | {id, ended_at, fps: [.metrics[] | select(.name == "fps") | .value] | add}]'
+    document = json.dumps(recorded.ask("/api/grafana/sessions"))
+    done = subprocess.run(["jq", "-c", asked], input=document, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [{"id": recorded.sessions["hung"], "ended_at": None, "fps": 1190}]
+
+
 def test_the_raw_export_has_every_key_in_every_session(recorded):
     sessions = recorded.ask("/api/grafana/sessions")
     assert len(sessions) == len(recorded.sessions)

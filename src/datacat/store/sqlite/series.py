@@ -16,9 +16,9 @@ _OF_SUMS: Final[dict[Aggregate, str]] = {
     "avg": "sum(m.total) / sum(m.points)",
     "sum": "sum(m.total)",
     "count": "sum(m.points)",
-    "min": "min(m.low)",
-    "max": "max(m.high)",
-    "last": "m.last, max(m.last_at)",
+    "min": "min(ifnull(m.low, m.total))",
+    "max": "max(ifnull(m.high, m.total))",
+    "last": "ifnull(m.last, m.total), max(m.number * ?2 + m.last_at)",
 }
 _OF_POINTS: Final[dict[Aggregate, str]] = {
     "avg": "avg(m.value)",
@@ -49,14 +49,16 @@ def over_all(
     database: apsw.Connection, name: str, scope: Scope, width: int, aggregate: Aggregate, most_series: int
 ) -> list[SeriesPoint]:
     """A metric over all sessions of the scope; see :meth:`datacat.store.port.Reader.metric_over_all`."""
-    length = max((each for each in METRIC_SPANS if each <= width), default=METRIC_SPANS[0])
-    width = -(-width // length) * length
+    level = max((level for level, each in enumerate(METRIC_SPANS) if each <= width), default=0)
+    length = METRIC_SPANS[level]
+    several = -(-width // length)
     sql, within = over_all_sql(scope, aggregate)
     since, until = scope.span
+    first, end = since // length, -(-until // length)
     points: list[SeriesPoint] = []
     for (key,) in list(database.execute(_SERIES, (name, most_series))):
-        rows = database.execute(sql, (width, width, key, length, since // length * length, until, *within))
-        points += _points(database, ((start, key, value) for start, value, *_ in rows))
+        rows = database.execute(sql, (several, length, key, level, first, end, *within))
+        points += _points(database, ((number * several * length, key, value) for number, value, *_ in rows))
     points.sort(key=lambda point: point.time)
     return points
 
@@ -66,8 +68,9 @@ def over_all_sql(scope: Scope, aggregate: Aggregate) -> tuple[str, Row]:
     where, values = scope_sql(scope)
     among = f" AND m.deployment IN (SELECT d.key FROM deployment AS d {where})" if values else ""  # noqa: S608  # ours
     return (
-        f"SELECT m.start / ? * ?, {_OF_SUMS[aggregate]} FROM metric_sum AS m "  # noqa: S608  # ours
-        f"WHERE m.series = ? AND m.length = ? AND m.start >= ? AND m.start < ?{among} GROUP BY 1 ORDER BY 1"
+        f"SELECT m.number / ?1, {_OF_SUMS[aggregate]} FROM metric_sum AS m "  # noqa: S608  # ours
+        f"WHERE m.series = ?3 AND m.level = ?4 AND m.number >= ?5 AND m.number < ?6{among} "
+        "GROUP BY 1 ORDER BY 1"
     ), values
 
 

@@ -33,8 +33,10 @@ _ADD_TALLY: Final = "ON CONFLICT DO UPDATE SET " + ", ".join(
 )
 _ADD_POINTS: Final = (
     "ON CONFLICT DO UPDATE SET points = points + excluded.points, total = total + excluded.total, "
-    "low = min(low, excluded.low), high = max(high, excluded.high), "
-    "last = iif(excluded.last_at >= last_at, excluded.last, last), last_at = max(last_at, excluded.last_at)"
+    "low = min(ifnull(low, total), ifnull(excluded.low, excluded.total)), "
+    "high = max(ifnull(high, total), ifnull(excluded.high, excluded.total)), "
+    "last = iif(excluded.last_at >= last_at, ifnull(excluded.last, excluded.total), ifnull(last, total)), "
+    "last_at = max(last_at, excluded.last_at)"
 )
 
 _Points = list[float]
@@ -98,10 +100,13 @@ class Sums:
     def _point_rows(self) -> list[Row]:
         rows: list[Row] = []
         spans = self._points
-        for length, longer in zip(METRIC_SPANS, (*METRIC_SPANS[1:], 0), strict=True):
+        for level, (length, longer) in enumerate(zip(METRIC_SPANS, (*METRIC_SPANS[1:], 0), strict=True)):
             above: dict[tuple[int, int, int], _Points] = {}
             for (series, number, deployment), points in sorted(spans.items()):
-                rows.append((series, length, number * length, deployment, *points))
+                count, total, low, high, last_at, last = points
+                several = (low, high, last) if count > 1 else (None, None, None)
+                offset = last_at - number * length
+                rows.append((series, level, number, deployment, count, total, offset, *several))
                 if longer:
                     _join(above, (series, number * length // longer, deployment), points)
             spans = above

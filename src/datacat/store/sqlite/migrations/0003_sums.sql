@@ -50,37 +50,39 @@ SELECT length.value, created_at / length.value * length.value, deployment, count
 FROM session, json_each('[3600000000, 86400000000]') AS length
 GROUP BY 1, 2, 3;
 
--- What a series did over all sessions of a deployment, in spans of four lengths.
+-- What a series did over all sessions of a deployment, in spans of four lengths. Many spans hold one
+-- point alone: of it only the value is written, as total.
 CREATE TABLE metric_sum (
   series INTEGER NOT NULL,
-  length INTEGER NOT NULL,
-  start INTEGER NOT NULL,
+  level INTEGER NOT NULL,             -- of the span, from 0, the shortest: see METRIC_SPANS in sums.py
+  number INTEGER NOT NULL,            -- of the span: its first moment divided by its length
   deployment INTEGER NOT NULL,
   points INTEGER NOT NULL,
   total REAL NOT NULL,
-  low REAL NOT NULL,
-  high REAL NOT NULL,
-  last_at INTEGER NOT NULL,
-  last REAL NOT NULL,
-  PRIMARY KEY (series, length, start, deployment)
+  last_at INTEGER NOT NULL,           -- microseconds after the span's first moment
+  low REAL,
+  high REAL,
+  last REAL,
+  PRIMARY KEY (series, level, number, deployment)
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO metric_sum
 WITH point AS (
-  SELECT m.series, m.time / length.value * length.value AS start, length.value AS length, s.deployment,
-    m.time, m.value
+  SELECT m.series, span.key AS level, m.time / span.value AS number, s.deployment,
+    m.time % span.value AS at, m.value
   FROM metric AS m JOIN session AS s ON s.key = m.session,
-    json_each('[10000000, 120000000, 1200000000, 14400000000]') AS length
+    json_each('[10000000, 120000000, 1200000000, 14400000000]') AS span
 ), latest AS (
-  SELECT series, length, start, deployment, max(time) AS last_at, value AS last
+  SELECT series, level, number, deployment, max(at) AS last_at, value AS last
   FROM point GROUP BY 1, 2, 3, 4
 ), sums AS (
-  SELECT series, length, start, deployment, count(*) AS points, total(value) AS total,
+  SELECT series, level, number, deployment, count(*) AS points, total(value) AS total,
     min(value) AS low, max(value) AS high
   FROM point GROUP BY 1, 2, 3, 4
 )
-SELECT series, length, start, deployment, points, total, low, high, last_at, last
-FROM sums JOIN latest USING (series, length, start, deployment);
+SELECT series, level, number, deployment, points, total, last_at,
+  iif(points > 1, low, NULL), iif(points > 1, high, NULL), iif(points > 1, last, NULL)
+FROM sums JOIN latest USING (series, level, number, deployment);
 
 -- The newest events of any names are merged from ranges of the first, those that matter from the second.
 CREATE INDEX event_named ON event (name, time);
