@@ -6,9 +6,9 @@ import pytest
 from datacat.ingest.committer import commit
 from datacat.model.errors import StoreError, StoreUnavailable
 from datacat.model.lifecycle import Status
-from datacat.model.records import Batch, Event, Origin
+from datacat.model.records import Batch, End, Event, Exit, Metric, Origin, Record, Start
 from datacat.store.port import Scope
-from datacat.store.sqlite import counts, problems
+from datacat.store.sqlite import counts, events, problems, series
 from datacat.store.sqlite.connect import APPLICATION_ID, connect, migrate, migrations
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
@@ -74,13 +74,35 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
         problems._newest_sql(None, scope, 9): "problem_started_at (kind=? AND started_at>? AND started_at<?)",
         problems._counts_sql("hang", scope): "SEARCH p USING INDEX problem_",
         counts.session_counts_sql(scope, "day", frozenset({"product"}), 9): "session_created_at",
+        counts.session_counts_sql(scope, None, frozenset(), 9): "session_running",
+        counts.session_counts_sql(Scope(), "hour", frozenset(), 9): "session_sum USING PRIMARY KEY",
+        (
+            counts.newest_sql(of_one=False),
+            (1, 2, 9),
+        ): "SEARCH session USING COVERING INDEX session_created_at",
+        (
+            counts.newest_sql(of_one=True),
+            (1, "hung", 1, 2, 9),
+        ): "SEARCH session USING COVERING INDEX session_listed",
+        (
+            events.range_sql(scope, "event_named")[0],
+            (1, 0, 1, 2, 9),
+        ): "event_named (name=? AND time>? AND time<?)",
+        (
+            events.range_sql(scope, "event_severe")[0],
+            (3, 1, 2, 9),
+        ): "event_severe (level=? AND time>? AND time<?)",
+        (
+            series.over_all_sql(scope, "last")[0],
+            (1, 1, 1, 1, 1, 2),
+        ): "SEARCH m USING PRIMARY KEY (series=? AND level=? AND number>? AND number<?)",
         (problems._OVERDUE, (9, 1, 9)): "USING INDEX session_due",
         (problems._OF_SESSION, (1, 1)): "SEARCH problem USING INDEX sqlite_autoindex_problem_1",
     }
     for (sql, values), expected in queries.items():
         plan = "; ".join(row[3] for row in database.execute("EXPLAIN QUERY PLAN " + sql, values))
         assert expected in plan, (sql, plan)
-        if sql is problems._OVERDUE or "SCAN p;" in plan:
+        if sql is problems._OVERDUE or "SCAN p;" in plan or "event_" in plan or "session_listed" in plan:
             assert "TEMP B-TREE" not in plan, (sql, plan)
 
 
@@ -140,3 +162,47 @@ def test_reading_a_session_asks_no_table_from_end_to_end(tmp_path):
             query,
             plan,
         )
+
+
+def test_a_database_from_before_sums_is_given_the_sums_that_it_would_have_kept(tmp_path):
+    writer = SqliteWriter(tmp_path / "kept.db")
+    for number in range(6):
+        session_id = str(UUID(int=number + 1))
+        begin = number * 40 * 60_000_000
+        start = Start(seq=1, time=begin, product=("p", None)[number % 2], version="1")
+        points = [
+            Metric(seq=n + 2, time=begin + n * 7_000_000, name="ab"[n % 2], value=float(n * n % 7))
+            for n in range(9)
+        ]
+        last: list[Record] = [
+            End(seq=11, time=begin + 99),
+            Exit(seq=11, time=begin + 9, cause="signal"),
+            Event(seq=11, time=begin + 5, name="application_appears_hung"),
+        ]
+        commit(writer, [Batch(session_id, Origin.APP, [start, *points, last[number % 3]])], begin + 100)
+    writer.close()
+
+    kept = apsw.Connection(str(tmp_path / "kept.db"))
+    old = apsw.Connection(str(tmp_path / "old.db"))
+    for script in migrations()[:2]:
+        old.execute(script)
+    old.pragma("application_id", APPLICATION_ID)
+    old.pragma("user_version", 2)
+    for table in ("session", "series", "metric"):
+        columns = [row[1] for row in old.execute(f"PRAGMA table_info({table})")]
+        rows = list(kept.execute(f"SELECT {', '.join(columns)} FROM {table}"))
+        old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)
+    old.close()
+
+    new = connect(tmp_path / "old.db")
+    names = "SELECT product, version, environment FROM deployment ORDER BY 1, 2, 3"
+    assert list(new.execute(names)) == list(kept.execute(names))
+    for table in ("session_sum", "metric_sum"):
+        named = ", ".join(
+            f"t.{row[1]}" for row in new.execute(f"PRAGMA table_info({table})") if row[1] != "deployment"
+        )
+        sums = f"SELECT d.product, {named} FROM {table} AS t JOIN deployment AS d ON d.key = t.deployment ORDER BY 1, 2, 3, 4"
+        assert list(new.execute(sums)) == list(kept.execute(sums)), table
+        assert len(list(kept.execute(sums))) > 5
+    new.close()
+    kept.close()

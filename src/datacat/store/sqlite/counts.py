@@ -30,7 +30,6 @@ _COUNTED: Final = (
 )
 _RUNNING: Final = "0, 0, 0, 0, 0, 0, 0, 0, max(0, updated_at - created_at)"
 
-_NEWEST: Final = "SELECT created_at, key FROM session {where} ORDER BY created_at DESC, key DESC LIMIT ?"
 _BY_KEY: Final = f"SELECT {', '.join(COLUMNS)} FROM session WHERE key = ?"  # noqa: S608  # constants only
 
 
@@ -64,7 +63,7 @@ def session_counts_sql(
     parts.append(
         (
             (
-                f"SELECT created_at, deployment, {_RUNNING} FROM session "  # noqa: S608  # ours
+                f"SELECT created_at, deployment, {_RUNNING} FROM session INDEXED BY session_running "  # noqa: S608  # ours
                 "WHERE status IN ('active', 'hung') AND created_at >= ? AND created_at < ?"
             ),
             (since, until),
@@ -88,11 +87,10 @@ def session_counts_sql(
 def newest(database: apsw.Connection, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
     """The sessions that began last, of these statuses (none: of all), without their states."""
     since, until = scope.span
-    within = "created_at >= ? AND created_at < ?"
     if not statuses and scope.names_nothing:
-        found = list(database.execute(_NEWEST.format(where=f"WHERE {within}"), (since, until, limit)))
+        found = list(database.execute(newest_sql(of_one=False), (since, until, limit)))
     else:
-        sql = _NEWEST.format(where=f"WHERE deployment = ? AND status = ? AND {within}")
+        sql = newest_sql(of_one=True)
         ranges = (
             database.execute(sql, (deployment, status.value, since, until, limit)).fetchall()
             for deployment, _ in deployments(database, scope)
@@ -100,6 +98,15 @@ def newest(database: apsw.Connection, scope: Scope, statuses: frozenset[Status],
         )
         found = heapq.nlargest(limit, (row for each in ranges for row in each))
     return [session_of(row, {}) for _, key in found for row in database.execute(_BY_KEY, (key,))]
+
+
+def newest_sql(*, of_one: bool) -> str:
+    """The newest in a span of time: of one deployment and status, or of all sessions."""
+    range_ = "deployment = ? AND status = ? AND" if of_one else ""
+    return (
+        f"SELECT created_at, key FROM session WHERE {range_} created_at >= ? AND created_at < ? "  # noqa: S608  # ours
+        "ORDER BY created_at DESC, key DESC LIMIT ?"
+    )
 
 
 def scope_sql(scope: Scope) -> tuple[str, Row]:
