@@ -15,16 +15,18 @@ class Backoff:
 
     Args:
         draw: gives a number from 0 to 1.
+        longest: seconds; who promised contact must not wait past it.
     """
 
-    def __init__(self, draw: Callable[[], float] = random.random) -> None:
+    def __init__(self, draw: Callable[[], float] = random.random, longest: float = LONGEST) -> None:
         self._draw = draw
+        self._longest = min(longest, LONGEST)
         self._failures = 0
 
     def failed(self, retry_after: float | None = None) -> float:
         """Seconds to wait now; never less than the server asked for."""
         self._failures += 1
-        bound: float = min(LONGEST, FIRST * 2.0 ** min(self._failures, 16))
+        bound: float = min(self._longest, FIRST * 2.0 ** min(self._failures, 16))
         return max(bound * self._draw(), FIRST / 2, retry_after or 0.0)
 
     def succeeded(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from datacat.client.backlog import Backlog
-from datacat.client.backoff import Backoff
+from datacat.client.backoff import LONGEST, Backoff
 from datacat.client.buffer import Buffer
 from datacat.client.delivery import Delivery, Step
 from datacat.client.leftovers import LeftoverShipper
@@ -53,7 +53,9 @@ class Shipper:
         self._last_contact = time.monotonic()
         self._complain = complain
         self._buffer = buffer
-        self.delivery = Delivery(session_id, backlog, transport, backoff)
+        self.delivery = Delivery(
+            session_id, backlog, transport, backoff or Backoff(longest=contact_every or LONGEST)
+        )
         self._leftovers = leftovers
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()

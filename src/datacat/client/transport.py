@@ -99,6 +99,10 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close the kept connection."""
+        # Clearing alone leaves it to a finalizer, which at the interpreter's end has run already.
+        for key in list(self._pool.pools.keys()):
+            if (pool := self._pool.pools.get(key)) is not None:
+                pool.close()
         self._pool.clear()
 
 

@@ -135,3 +135,10 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_shipping():
     shipper.stop()
     assert len(transport.of("start")) == 1
     assert "idna" in (shipper.delivery.last_error or "")
+
+
+def test_who_promised_contact_never_waits_past_it():
+    backoff = Backoff(draw=lambda: 1.0, longest=0.5)
+    assert max(backoff.failed() for _ in range(20)) == 0.5
+    assert Backoff(draw=lambda: 1.0).failed() <= 0.5
+    assert max(Backoff(longest=99).failed() for _ in range(20)) <= 30
