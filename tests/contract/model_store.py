@@ -115,7 +115,10 @@ class ModelStore:
             s = self.known[session_id]
             if kind in (None, of) and _within(scope, s, problem.started_at):
                 listed.append(ListedProblem(key, s.id, s.product, s.version, s.environment, _bare(problem)))
-        return listed[::-1][:limit]
+        listed.reverse()
+        if scope.since is not None or scope.until is not None:
+            listed.sort(key=lambda each: each.problem.started_at, reverse=True)
+        return listed[:limit]
 
     def problem_counts(self, kind: ProblemKind, scope: Scope) -> list[ProblemCount]:
         groups: dict[Any, list[ListedProblem]] = {}

@@ -222,7 +222,7 @@ def test_a_session_that_had_no_problem_has_none(store):
         store.reader.problems_of(new_id(), evidence=True)
 
 
-def test_problems_are_listed_with_the_one_heard_of_last_first_and_within_their_scope(store):
+def test_problems_are_listed_newest_first_by_hearing_of_all_time_by_beginning_within_a_time(store):
     ids = [new_id() for _ in range(3)]
     for n, session_id in enumerate(ids):
         store.add(session_id, Start(time=1, product="editor", version=f"v{n}", environment="prod"))
@@ -239,6 +239,9 @@ def test_problems_are_listed_with_the_one_heard_of_last_first_and_within_their_s
     assert listed(version="v1", product="editor", environment="prod") == [("crash", "v1"), ("hang", "v1")]
     assert listed(product="other") == []
     assert listed("hang", since=10 * SECOND, until=11 * SECOND) == [("hang", "v1")]
+    late = listed(since=0, limit=4)
+    assert late == [("crash", "v2"), ("crash", "v1"), ("crash", "v0"), ("hang", "v2")]
+    assert listed(since=0)[-1] == ("hang", "v0")
     keys = [each.key for each in store.reader.problems(None, Scope(), 99)]
     assert keys == sorted(keys, reverse=True)
 

@@ -41,6 +41,7 @@ async def list_problems(
 ) -> list[ProblemView]:
     """What went wrong in any session: hangs, crashes and losses of contact, the one heard of last first.
 
+    With a time asked for, the one that began last is first.
     A hang or a loss that is over has an `end`; its `id` stays, and so does its place.
     """
     asked: ProblemKind | None = None if kind is None else one_of(kind, "kind", get_args(ProblemKind))

@@ -89,7 +89,7 @@ def hangs_of(reader: Reader, session_id: str, *, evidence: bool) -> list[HangVie
 
 
 def newest(reader: Reader, kind: ProblemKind | None, scope: Scope, limit: int) -> list[ProblemView]:
-    """Problems, the one heard of last first."""
+    """Problems, newest first; see :meth:`datacat.store.port.Reader.problems`."""
     return [_problem_view(listed) for listed in reader.problems(kind, scope, limit)]
 
 

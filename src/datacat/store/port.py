@@ -212,7 +212,11 @@ class Reader(Protocol):
         ...
 
     def problems(self, kind: ProblemKind | None, scope: Scope, limit: int) -> list[ListedProblem]:
-        """Problems that began in the scope's time, without evidence, the one heard of last first."""
+        """Problems that began in the scope's time, without evidence, newest first.
+
+        In a time asked for, the one that began last is first; in all time, the one heard of last, so
+        that what is new since the last question stands in front.
+        """
         ...
 
     def problem_counts(self, kind: ProblemKind, scope: Scope) -> list[ProblemCount]:

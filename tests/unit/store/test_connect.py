@@ -66,12 +66,12 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
     database = connect(tmp_path / "new.db")
     scope = Scope(since=1, until=2)
     queries: dict[tuple[str, tuple[object, ...]], str] = {
-        problems._newest_sql(None, Scope(), 9): "SCAN p; ",
-        problems._newest_sql("hang", Scope(product="p"), 9): "SCAN p; ",
-        problems._newest_sql(
+        problems.newest_sql(None, Scope(), 9): "SCAN p; ",
+        problems.newest_sql("hang", Scope(product="p"), 9): "SCAN p; ",
+        problems.newest_sql(
             "hang", scope, 9
         ): "problem_started_at (kind=? AND started_at>? AND started_at<?)",
-        problems._newest_sql(None, scope, 9): "problem_started_at (kind=? AND started_at>? AND started_at<?)",
+        problems.newest_sql(None, scope, 9): "problem_started_at (kind=? AND started_at>? AND started_at<?)",
         problems._counts_sql("hang", scope): "SEARCH p USING INDEX problem_",
         counts.session_counts_sql(scope, "day", frozenset({"product"}), 9): "session_created_at",
         counts.session_counts_sql(scope, None, frozenset(), 9): "session_running",
@@ -102,7 +102,9 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
     for (sql, values), expected in queries.items():
         plan = "; ".join(row[3] for row in database.execute("EXPLAIN QUERY PLAN " + sql, values))
         assert expected in plan, (sql, plan)
-        if sql is problems._OVERDUE or "SCAN p;" in plan or "event_" in plan or "session_listed" in plan:
+        one_range = "problem_started_at" in plan and "UNION" not in plan and "GROUP BY" not in sql
+        in_order = any(each in plan for each in ("SCAN p;", "event_", "session_listed"))
+        if sql is problems._OVERDUE or one_range or in_order:
             assert "TEMP B-TREE" not in plan, (sql, plan)
 
 

@@ -1,6 +1,6 @@
 """The ``problem`` table, and the questions that go over many sessions."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import apsw
 from msgspec import Raw
@@ -55,8 +55,8 @@ def problems_of(database: apsw.Connection, session: int, *, evidence: bool) -> l
 def newest(
     database: apsw.Connection, kind: ProblemKind | None, scope: Scope, limit: int
 ) -> list[ListedProblem]:
-    """Problems of many sessions, the one heard of last first."""
-    sql, values = _newest_sql(kind, scope, limit)
+    """Problems of many sessions, newest first; see :meth:`datacat.store.port.Reader.problems`."""
+    sql, values = newest_sql(kind, scope, limit)
     return [
         ListedProblem(key, with_hyphens(session), product, version, environment, _problem((*row, None)))
         for key, session, product, version, environment, *row in database.execute(sql, values)
@@ -86,18 +86,27 @@ def _problem(row: Row) -> Problem:
     return Problem(**fields, evidence=Raw(evidence or ""))
 
 
-def _newest_sql(kind: ProblemKind | None, scope: Scope, limit: int) -> tuple[str, Row]:
-    # In a span of time the index finds the few rows to sort; without one the table is walked from its
-    # end until there are enough, and the plus keeps an index from being preferred to that.
-    timed = scope.since is not None or scope.until is not None
-    where, values = _where("p.started_at", scope, ("p.kind = ?" if timed else "+p.kind = ?", kind))
-    if timed and kind is None:
-        where += " AND p.kind IN ('hang', 'crash', 'lost')"
+def newest_sql(kind: ProblemKind | None, scope: Scope, limit: int) -> tuple[str, Row]:
+    """The question and its values: never more rows are read than are answered, but for a deployment's."""
+    if scope.since is None and scope.until is None:
+        # The table is walked from its end; the plus keeps an index from being preferred to that.
+        return _range_sql("+p.kind = ?", kind, scope, "p.key DESC", limit)
+    kinds: tuple[ProblemKind, ...] = get_args(ProblemKind) if kind is None else (kind,)
+    ranges = [_range_sql("p.kind = ?", each, scope, "p.started_at DESC, p.key DESC", limit) for each in kinds]
+    together = " UNION ALL ".join(f"SELECT * FROM ({sql})" for sql, _ in ranges)  # noqa: S608  # ours
+    values = tuple(value for _, some in ranges for value in some)
+    return f"{together} ORDER BY started_at DESC, key DESC LIMIT ?", (*values, limit)
+
+
+def _range_sql(
+    of_kind: str, kind: ProblemKind | None, scope: Scope, order: str, limit: int
+) -> tuple[str, Row]:
+    where, values = _where("p.started_at", scope, (of_kind, kind))
     columns = ", ".join(f"p.{column}" for column in _COLUMNS)
     return (
         (
             f"SELECT p.key, lower(hex(s.id)), s.product, s.version, s.environment, {columns} "  # noqa: S608  # ours
-            f"FROM problem AS p JOIN session AS s ON s.key = p.session {where} ORDER BY p.key DESC LIMIT ?"
+            f"FROM problem AS p JOIN session AS s ON s.key = p.session {where} ORDER BY {order} LIMIT ?"
         ),
         (*values, limit),
     )
