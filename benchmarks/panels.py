@@ -48,6 +48,7 @@ def main() -> None:
         )
         with service(path, "normal") as (url, _):
             measure(url, long, now)
+            lists(url, now)
 
 
 def measure(url: str, session: str, now: int) -> None:
@@ -64,6 +65,21 @@ def measure(url: str, session: str, now: int) -> None:
         worst = max(worst, *took)
         print(f"| {title} | {' | '.join(f'{each:.1f}' for each in took)} |", flush=True)
     print(f"\nThe slowest: {worst:.0f} ms; target {TARGET}.")
+
+
+def lists(url: str, now: int) -> None:
+    """Ask for pages of a hundred sessions."""
+    middle = f"{now - DAYS // 2 * DAY}.{uuid.UUID(int=1)}"
+    print("\n| a page of `GET /api/sessions` | ms | target |\n| --- | --- | --- |")
+    for title, query in (
+        ("the newest", ""),
+        ("from the middle on", f"cursor={middle}"),
+        (
+            "the crashed of one product, from the middle on",
+            f"cursor={middle}&product=product+1&status=crashed",
+        ),
+    ):
+        print(f"| {title} | {timed(f'{url}/api/sessions?{query}'):.1f} | ≤ 20 |", flush=True)
 
 
 def panels() -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -98,10 +114,15 @@ def asking(url: str, query: dict[str, Any], chosen: dict[str, str], now: int, da
         "__timeTo": str(now // 1_000),
         **chosen,
     }
+    return timed(url + url_of(query, values))
+
+
+def timed(url: str) -> float:
+    """The median of five, in milliseconds."""
     took = []
     for _ in range(5):
         began = time.perf_counter()
-        with urllib.request.urlopen(url + url_of(query, values), timeout=120) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             json.loads(answer.read())
         took.append((time.perf_counter() - began) * 1_000)
     return statistics.median(took)

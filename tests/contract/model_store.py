@@ -19,12 +19,14 @@ from datacat.model.state import JsonObject, merge, remove
 from datacat.store.port import (
     Aggregate,
     Bucket,
+    ChangeRow,
     Deployment,
     Dimension,
     EventRow,
     ListedProblem,
     MetricRow,
     Overdue,
+    Place,
     ProblemCount,
     Scope,
     SeriesPoint,
@@ -42,19 +44,19 @@ class ModelStore:
     def __init__(self) -> None:
         self.known: dict[str, Session] = {}
         self.rows: dict[str, tuple[list[Event], list[Metric]]] = {}
-        self.changes: dict[str, list[Change]] = {}
+        self.made: dict[str, list[Change]] = {}
         self.found: dict[tuple[str, ProblemKind, int], Problem] = {}
         self.named: dict[Deployment, None] = {}
 
     @contextmanager
     def transaction(self) -> Iterator["ModelStore"]:
         rows = {key: (list(e), list(m)) for key, (e, m) in self.rows.items()}
-        changes = {key: list(value) for key, value in self.changes.items()}
+        changes = {key: list(value) for key, value in self.made.items()}
         before = dict(self.known), rows, changes, dict(self.found), dict(self.named)
         try:
             yield self
         except BaseException:
-            self.known, self.rows, self.changes, self.found, self.named = before
+            self.known, self.rows, self.made, self.found, self.named = before
             raise
 
     def load(self, session_id: str) -> Session | None:
@@ -71,7 +73,7 @@ class ModelStore:
             events, metrics = self.rows.setdefault(fold.session.id, ([], []))
             events += fold.events
             metrics += fold.metrics
-            self.changes.setdefault(fold.session.id, []).extend(fold.changes)
+            self.made.setdefault(fold.session.id, []).extend(fold.changes)
             for problem in fold.problems:
                 key = fold.session.id, problem.kind, problem.number
                 known = self.found.get(key)
@@ -91,8 +93,15 @@ class ModelStore:
         rows = self._rows(session_id)[1][first : first + limit]
         return [MetricRow(m.time, m.name, m.kind, m.value, m.unit, Raw(encode(m.tags))) for m in rows]
 
+    def changes(self, session_id: str, first: int, limit: int) -> list[ChangeRow]:
+        self._rows(session_id)
+        return [
+            ChangeRow(c.time, Raw(encode(c.merge)), Raw(encode(c.remove)))
+            for c in self.made[session_id][first : first + limit]
+        ]
+
     def state_at(self, session_id: str, time: int) -> JsonObject:
-        changes = self.changes[session_id]
+        changes = self.made[session_id]
         known = [number for number, change in enumerate(changes, 1) if change.time <= time]
         state: JsonObject = {}
         for change in changes[: max(known, default=0)]:
@@ -180,10 +189,15 @@ class ModelStore:
             )
         ]
 
-    def newest_sessions(self, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
+    def newest_sessions(
+        self, scope: Scope, statuses: frozenset[Status], limit: int, before: Place | None = None
+    ) -> list[Session]:
+        order = {session_id: number for number, session_id in enumerate(self.known)}
         found = [s for s in self._in(scope) if not statuses or s.status in statuses]
-        found.reverse()
-        return sorted(found, key=lambda s: s.created_at, reverse=True)[:limit]
+        if before is not None:
+            place = before.created_at, order.get(before.session_id, -1)
+            found = [s for s in found if (s.created_at, order[s.id]) < place]
+        return sorted(found, key=lambda s: (s.created_at, order[s.id]), reverse=True)[:limit]
 
     def metric_names(self, limit: int) -> list[str]:
         return sorted({m.name for _, metrics in self.rows.values() for m in metrics})[:limit]

@@ -25,7 +25,7 @@ from datacat.model.records import (
     Start,
     State,
 )
-from datacat.store.port import Reader, Scope, Writer
+from datacat.store.port import Place, Reader, Scope, Writer
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
@@ -484,3 +484,40 @@ def test_the_newest_events_of_many_sessions_are_found_by_name_level_and_time(sto
     assert found(of=session_id, level="error", limit=1) == [21]
     assert found("unknown") == found("unknown", of=session_id) == []
     assert store.reader.event_names(2) == ["a", "b"]
+
+
+def test_sessions_behind_a_place_go_on_where_a_page_ended_whatever_arrives_meanwhile(store):
+    ids = [new_id() for _ in range(7)]
+    for session_id, time in zip(ids, (5, 5, 5, 1, 9, 5, 3), strict=True):
+        store.add(session_id, Start(time=time, product="p"))
+    newest_first = [ids[n] for n in (4, 5, 2, 1, 0, 6, 3)]
+
+    def page(place, *statuses, limit=2, **scope):
+        return store.reader.newest_sessions(Scope(**scope), frozenset(statuses), limit, place)
+
+    for asked in ({}, {"product": "p"}):
+        found, place = [], None
+        while some := page(place, **asked):
+            found += some
+            place = Place(some[-1].created_at, some[-1].id)
+            store.add(new_id(), Start(time=99, product="p"))
+        seen = [session.id for session in found]
+        assert [each for each in seen if each in ids] == newest_first
+        assert len(seen) == len(set(seen))
+    at_five = Place(5, ids[1])
+    assert [each.id for each in page(at_five, Status.ACTIVE, limit=9, since=2)] == [ids[0], ids[6]]
+    assert [each.id for each in page(Place(5, new_id()), limit=9)] == [ids[6], ids[3]]
+
+
+def test_changes_of_state_are_read_as_they_were_made(store):
+    session_id = new_id()
+    store.add(session_id, Start(time=0), *(State(time=n, merge={"n": n}) for n in range(1, 70)))
+    store.add(session_id, State(time=70, remove=["/n"]))
+    read = [
+        (row.time, bytes(row.merge), bytes(row.remove)) for row in store.reader.changes(session_id, 68, 9)
+    ]
+    assert read == [(69, b'{"n":69}', b"[]"), (70, b"{}", b'["/n"]')]
+    assert [row.time for row in store.reader.changes(session_id, 0, 3)] == [1, 2, 3]
+    assert store.reader.changes(session_id, 70, 3) == []
+    with pytest.raises(UnknownSession):
+        store.reader.changes(new_id(), 0, 3)

@@ -13,7 +13,7 @@ from datacat.ingest.committer import commit
 from datacat.model.lifecycle import Status
 from datacat.model.problems import ProblemKind
 from datacat.model.records import Batch, Event, Exit, Metric, Origin, Record, Start, State
-from datacat.store.port import Dimension, Scope
+from datacat.store.port import Dimension, Place, Scope
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
@@ -109,6 +109,13 @@ class StoreMachine(RuleBasedStateMachine):
             for statuses in (frozenset[Status](), frozenset({Status.CRASHED, Status.HUNG})):
                 newest = [each.newest_sessions(scope, statuses, 3) for each in (self.reader, self.model)]
                 assert [msgspec.structs.replace(each, state={}) for each in newest[1]] == newest[0]
+                for last in newest[0]:
+                    place = Place(last.created_at, last.id)
+                    behind = [
+                        [each.id for each in store.newest_sessions(scope, statuses, 2, place)]
+                        for store in (self.reader, self.model)
+                    ]
+                    assert behind[0] == behind[1]
         overdue = [
             sorted(map(repr, each.overdue(self.now, self.now - 1_000_000, 99)))
             for each in (self.reader, self.model)

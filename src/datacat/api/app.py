@@ -12,6 +12,7 @@ from datacat.api.health import healthz, readyz
 from datacat.api.metrics import metrics
 from datacat.api.queries import provide_scope
 from datacat.api.sessions import SessionsController
+from datacat.api.states import StatesController
 from datacat.ingest.committer import Committer
 from datacat.ingest.liveness import Liveness
 from datacat.model.clock import Clock
@@ -49,6 +50,7 @@ def create_app(
     return Litestar(
         route_handlers=[
             SessionsController,
+            StatesController,
             verdicts.list_problems,
             verdicts.list_hangs,
             verdicts.list_crashes,

@@ -5,7 +5,8 @@ from typing import Annotated, TypeVar
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
-from datacat.model.errors import InvalidInput
+from datacat.model.errors import InvalidInput, UnknownSession
+from datacat.model.ids import parse_session_id
 from datacat.model.lifecycle import Status
 from datacat.store.port import Scope
 from datacat.wire.timestamps import parse_moment
@@ -44,6 +45,18 @@ async def provide_scope(
         since=parse_moment(since, field="from") if since else None,
         until=parse_moment(until, field="to") if until else None,
     )
+
+
+def known_id(text: str) -> str:
+    """The id of a session in its usual form.
+
+    Raises:
+        UnknownSession: no session can be called so.
+    """
+    try:
+        return parse_session_id(text)
+    except InvalidInput:
+        raise UnknownSession(text[:80]) from None
 
 
 def named(text: str | None) -> str | None:

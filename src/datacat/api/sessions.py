@@ -10,13 +10,14 @@ from litestar.response import Stream
 from datacat.api import openapi
 from datacat.api.body import read_body
 from datacat.api.dependencies import Ingest, ServerClock, Sessions
+from datacat.api.queries import AskedScope, StatusList, known_id, statuses_of
+from datacat.api.submit import commit, done
 from datacat.api.views import Ok, SessionCreated
 from datacat.ingest import admit
-from datacat.ingest.committer import Committer
-from datacat.model.errors import InvalidInput, UnknownSession
 from datacat.model.ids import parse_session_id
-from datacat.model.records import Answer, Batch
+from datacat.model.records import Answer
 from datacat.query import dossier, sessions
+from datacat.query.summaries import SessionPage, page
 from datacat.wire.codec import encode
 
 AnyRequest = Request[Any, Any, Any]
@@ -37,8 +38,25 @@ class SessionsController(Controller):
         """Begin a session. The same id again is the same session; what was not known is filled in."""
         body = await read_body(request)
         batch = admit.create(body, clock.now())
-        await _commit(ingest, batch, len(body))
+        await commit(ingest, batch, len(body))
         return SessionCreated(batch.session_id)
+
+    @get(responses={**openapi.answers(SessionPage, "Newest first."), **openapi.problems(422, 503)})
+    async def list_sessions(
+        self,
+        reader: Sessions,
+        clock: ServerClock,
+        within: AskedScope,
+        status: StatusList = None,
+        cursor: Annotated[str | None, QueryParameter(description="The next of the page before.")] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="At most so many.")] = 100,
+    ) -> SessionPage:
+        """Sessions in a line each, the one that began last first, and how many there are of each status.
+
+        The next page begins where this one ends, whatever arrives meanwhile.
+        """
+        statuses = statuses_of(status)
+        return await asyncio.to_thread(page, reader, within, statuses, cursor, limit, clock.now())
 
     @get("/{session_id:str}", responses={**openapi.SESSION, **openapi.problems(400, 404, 422, 503)})
     async def get_session(
@@ -49,7 +67,7 @@ class SessionsController(Controller):
         metrics: Annotated[bool, QueryParameter(description="Whether the metrics are in the answer.")] = True,
     ) -> Stream:
         """The whole session, its events and metrics oldest first."""
-        session = await asyncio.to_thread(sessions.find, reader, _known(session_id))
+        session = await asyncio.to_thread(sessions.find, reader, known_id(session_id))
         pieces = sessions.whole(reader, session, sessions.Lists(events, metrics))
         return Stream(sessions.gathered(pieces), media_type="application/json")
 
@@ -67,25 +85,6 @@ class SessionsController(Controller):
         return Response(await asyncio.to_thread(read), media_type="application/json")
 
     @post(
-        "/{session_id:str}/state",
-        status_code=200,
-        operation_class=openapi.TakesState,
-        responses={**openapi.OK, **openapi.WRITE_PROBLEMS},
-    )
-    async def update_state(
-        self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock
-    ) -> Ok:
-        """Merge an object into the state: objects merge, all else is replaced, null is a value.
-
-        As `application/merge-patch+json` it is an RFC 7396 merge patch, where null removes.
-        """
-        body = await read_body(request)
-        content_type = request.headers.get("content-type", "")
-        return await _done(
-            ingest, admit.state(_known(session_id), body, content_type, clock.now()), len(body)
-        )
-
-    @post(
         "/{session_id:str}/events",
         status_code=200,
         operation_class=openapi.TakesEvent,
@@ -94,7 +93,7 @@ class SessionsController(Controller):
     async def log_event(self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock) -> Ok:
         """Record one event. A timestamp is RFC 3339, or microseconds since 1970."""
         body = await read_body(request)
-        return await _done(ingest, admit.event(_known(session_id), body, clock.now()), len(body))
+        return await done(ingest, admit.event(known_id(session_id), body, clock.now()), len(body))
 
     @post(
         "/{session_id:str}/metrics",
@@ -107,7 +106,7 @@ class SessionsController(Controller):
     ) -> Ok:
         """Record one metric. A timestamp is RFC 3339, or microseconds since 1970."""
         body = await read_body(request)
-        return await _done(ingest, admit.metric(_known(session_id), body, clock.now()), len(body))
+        return await done(ingest, admit.metric(known_id(session_id), body, clock.now()), len(body))
 
     @post(
         "/{session_id:str}/heartbeat",
@@ -117,7 +116,7 @@ class SessionsController(Controller):
     async def heartbeat(self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock) -> Ok:
         """The program's main loop is alive."""
         await read_body(request)
-        return await _done(ingest, admit.heartbeat(_known(session_id), clock.now()), 0)
+        return await done(ingest, admit.heartbeat(known_id(session_id), clock.now()), 0)
 
     @post(
         "/{session_id:str}/end",
@@ -129,7 +128,7 @@ class SessionsController(Controller):
     ) -> Ok:
         """The program says goodbye. What comes later is still stored."""
         await read_body(request)
-        return await _done(ingest, admit.end(_known(session_id), clock.now()), 0)
+        return await done(ingest, admit.end(known_id(session_id), clock.now()), 0)
 
     @post(
         "/{session_id:str}/records",
@@ -155,21 +154,3 @@ class SessionsController(Controller):
         """
         body = await read_body(request)
         return await ingest.submit(admit.records(parse_session_id(session_id), origin, body), size=len(body))
-
-
-def _known(session_id: str) -> str:
-    try:
-        return parse_session_id(session_id)
-    except InvalidInput:
-        raise UnknownSession(session_id[:80]) from None
-
-
-async def _commit(ingest: Committer, batch: Batch, size: int) -> None:
-    answer = await ingest.submit(batch, size=size)
-    for rejected in answer.rejected:
-        raise InvalidInput(rejected.code, rejected.message)
-
-
-async def _done(ingest: Committer, batch: Batch, size: int) -> Ok:
-    await _commit(ingest, batch, size)
-    return Ok()

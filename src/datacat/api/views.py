@@ -48,6 +48,39 @@ class SessionView(SessionHead, kw_only=True, omit_defaults=True):
     metrics: list[MetricAnswer] = []
 
 
+class ChangeAnswer(Struct):
+    """One change of state: ``remove`` (JSON Pointers) goes first, then ``merge`` is merged in."""
+
+    number: int
+    timestamp: str
+    merge: dict[str, Any]
+    remove: list[str]
+
+
+class ChangesAnswer(Struct):
+    """Changes in the order in which they were made; ``next`` is the ``after`` of the next page, null on the last."""
+
+    changes: list[ChangeAnswer]
+    next: int | None
+
+
+class DifferenceAnswer(Struct):
+    """One operation of a JSON Patch (RFC 6902), and what was there ``before``, where anything was."""
+
+    op: Literal["add", "remove", "replace"]
+    path: str
+    value: Any = None
+    before: Any = None
+
+
+class DiffAnswer(Struct, rename={"since": "from", "until": "to"}):
+    """What makes of the state at ``from`` the state at ``to``."""
+
+    since: str
+    until: str
+    patch: list[DifferenceAnswer]
+
+
 class SeriesAnswer(Struct):
     """The last points of one metric with one set of tags, oldest first."""
 

@@ -65,6 +65,21 @@ class Scope(Struct, frozen=True, kw_only=True):
         return self.product is None and self.version is None and self.environment is None
 
 
+class ChangeRow(Struct, frozen=True, gc=False):
+    """One stored change of state: ``merge`` is a JSON object, ``remove`` a JSON array of JSON Pointers."""
+
+    time: int
+    merge: Raw
+    remove: Raw
+
+
+class Place(Struct, frozen=True):
+    """A session's place among all, by when it began."""
+
+    created_at: int
+    session_id: str
+
+
 class ListedProblem(Struct, frozen=True):
     """A problem among those of other sessions; ``key`` grows with each that is heard of."""
 
@@ -199,6 +214,10 @@ class Reader(Protocol):
         """The metrics numbered ``first`` and up, oldest first."""
         ...
 
+    def changes(self, session_id: str, first: int, limit: int) -> list[ChangeRow]:
+        """The changes of state numbered ``first`` and up, from 0, in the order in which they were made."""
+        ...
+
     def state_at(self, session_id: str, time: int) -> JsonObject:
         """The state as the changes made up to ``time`` left it."""
         ...
@@ -233,8 +252,13 @@ class Reader(Protocol):
         """Which there are, in the order in which they were first seen; the scope's time does not matter."""
         ...
 
-    def newest_sessions(self, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
-        """The sessions of these statuses (none: of all) that began last in the scope's time, without states."""
+    def newest_sessions(
+        self, scope: Scope, statuses: frozenset[Status], limit: int, before: Place | None = None
+    ) -> list[Session]:
+        """The sessions of these statuses (none: of all) that began last in the scope's time, without states.
+
+        With a place, only those behind it: the ones that began before, or at once and were stored earlier.
+        """
         ...
 
     def metric_names(self, limit: int) -> list[str]:

@@ -36,6 +36,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "too_deep": (422, "The nesting is too deep"),
     "too_long": (422, "A value is too long"),
     "too_short": (422, "A value is too short"),
+    "bad_cursor": (422, "Not a place in a list"),
     "bad_timestamp": (422, "Not a timestamp"),
     "bad_pointer": (422, "Not a JSON Pointer"),
     "bad_id": (422, "Not a session id"),

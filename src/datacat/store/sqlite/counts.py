@@ -84,15 +84,27 @@ def session_counts_sql(
     )
 
 
-def newest(database: apsw.Connection, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
-    """The sessions that began last, of these statuses (none: of all), without their states."""
+def newest(
+    database: apsw.Connection,
+    scope: Scope,
+    statuses: frozenset[Status],
+    limit: int,
+    behind: tuple[int, int] | None = None,
+) -> list[Session]:
+    """The sessions that began last, of these statuses (none: of all), without their states.
+
+    ``behind`` is the beginning and the key of the session behind which they stand.
+    """
     since, until = scope.span
+    if behind is not None:
+        until = min(until, behind[0] + 1)
+    asked = (since, until, *(behind or (until, 0)), limit)
     if not statuses and scope.names_nothing:
-        found = list(database.execute(newest_sql(of_one=False), (since, until, limit)))
+        found = list(database.execute(newest_sql(of_one=False), asked))
     else:
         sql = newest_sql(of_one=True)
         ranges = (
-            database.execute(sql, (deployment, status.value, since, until, limit)).fetchall()
+            database.execute(sql, (deployment, status.value, *asked)).fetchall()
             for deployment, _ in deployments(database, scope)
             for status in statuses or Status
         )
@@ -101,11 +113,11 @@ def newest(database: apsw.Connection, scope: Scope, statuses: frozenset[Status],
 
 
 def newest_sql(*, of_one: bool) -> str:
-    """The newest in a span of time: of one deployment and status, or of all sessions."""
+    """The newest in a span of time and behind a place: of one deployment and status, or of all sessions."""
     range_ = "deployment = ? AND status = ? AND" if of_one else ""
     return (
         f"SELECT created_at, key FROM session WHERE {range_} created_at >= ? AND created_at < ? "  # noqa: S608  # ours
-        "ORDER BY created_at DESC, key DESC LIMIT ?"
+        "AND (created_at < ? OR key < ?) ORDER BY created_at DESC, key DESC LIMIT ?"
     )
 
 

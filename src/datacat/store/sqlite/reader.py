@@ -18,12 +18,14 @@ from datacat.model.state import JsonObject
 from datacat.store.port import (
     Aggregate,
     Bucket,
+    ChangeRow,
     Deployment,
     Dimension,
     EventRow,
     ListedProblem,
     MetricRow,
     Overdue,
+    Place,
     ProblemCount,
     Scope,
     SeriesPoint,
@@ -61,6 +63,7 @@ _METRICS: Final = """
     FROM metric AS m JOIN series AS s ON s.key = m.series
     WHERE m.session = (SELECT key FROM session WHERE id = ?) AND m.n >= ? ORDER BY m.n LIMIT ?
 """
+_CHANGES: Final = "SELECT time, merge, remove FROM change WHERE session = ? AND n >= ? ORDER BY n LIMIT ?"
 
 
 class SqliteReader:
@@ -124,6 +127,15 @@ class SqliteReader:
                 self._key(database, session_id)
             return found
 
+    def changes(self, session_id: str, first: int, limit: int) -> list[ChangeRow]:
+        """A range of one session's changes of state."""
+        with self._connection() as database:
+            key = self._key(database, session_id)
+            return [
+                ChangeRow(time, Raw(merge), Raw(remove or "[]"))
+                for time, merge, remove in database.execute(_CHANGES, (key, first, limit))
+            ]
+
     def state_at(self, session_id: str, time: int) -> JsonObject:
         """The state as the changes made up to ``time`` left it; walks back from the last change."""
         with self._connection() as database, database:
@@ -165,10 +177,17 @@ class SqliteReader:
         with self._connection() as database:
             return [deployment for _, deployment in counts.deployments(database, scope)]
 
-    def newest_sessions(self, scope: Scope, statuses: frozenset[Status], limit: int) -> list[Session]:
+    def newest_sessions(
+        self, scope: Scope, statuses: frozenset[Status], limit: int, before: Place | None = None
+    ) -> list[Session]:
         """The sessions that began last."""
         with self._snapshot() as database:
-            return counts.newest(database, scope, statuses, limit)
+            behind = None
+            if before is not None:
+                # A session that is gone stands behind all that began at once with it.
+                key = one_integer(database, _KEY, (id_bytes(before.session_id),))
+                behind = before.created_at, key or 0
+            return counts.newest(database, scope, statuses, limit, behind)
 
     def metric_names(self, limit: int) -> list[str]:
         """The metrics' names."""

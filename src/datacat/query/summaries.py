@@ -1,0 +1,154 @@
+"""The list of sessions, newest first, a page at a time.
+
+A page goes on from a place, not from a number of rows: sessions that arrive meanwhile move nothing
+that is still to come, and the thousandth page costs what the first does.
+"""
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from datacat.model.errors import InvalidInput
+from datacat.model.ids import parse_session_id
+from datacat.model.lifecycle import Status
+from datacat.model.limits import MAX_TIME
+from datacat.model.session import Session
+from datacat.model.titles import sentence
+from datacat.store.port import Place, Reader, Scope
+from datacat.wire.timestamps import rfc3339
+
+_CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9a-f-]{36})")
+
+
+class SessionSummary(Struct, kw_only=True):
+    """A session in a line.
+
+    ``duration`` and ``hang_seconds`` are seconds; ``events``, ``metrics`` and ``hangs`` count them, ``lost``
+    the records that never arrived; ``verdict`` is a sentence.
+    """
+
+    id: str
+    product: str | None
+    version: str | None
+    environment: str | None
+    hostname: str | None
+    pid: int | None
+    tags: tuple[str, ...]
+    created_at: str
+    updated_at: str
+    ended_at: str | None
+    duration: float
+    active: bool
+    status: str
+    cause: str | None
+    verdict: str
+    hung_at_end: bool
+    hangs: int
+    hang_seconds: float
+    events: int
+    metrics: int
+    lost: int
+    last_event: str | None
+    last_event_at: str | None
+    last_heartbeat_at: str | None
+
+
+class StatusCounts(Struct):
+    """How many sessions there are of each status, whatever statuses are listed."""
+
+    active: int = 0
+    hung: int = 0
+    ended: int = 0
+    crashed: int = 0
+    lost: int = 0
+
+
+class SessionPage(Struct):
+    """Sessions, newest first; ``next`` is the cursor of the page behind them, null on the last."""
+
+    sessions: list[SessionSummary]
+    next: str | None
+    counts: StatusCounts
+
+
+def page(
+    reader: Reader, scope: Scope, statuses: frozenset[Status], cursor: str | None, limit: int, now: int
+) -> SessionPage:
+    """The page that begins where ``cursor`` says; None for the first.
+
+    Args:
+        reader: whom to ask.
+        scope: which sessions, and in which time they began.
+        statuses: of which; none for all.
+        cursor: the ``next`` of the page before.
+        limit: the most sessions on it.
+        now: microseconds since the epoch, for how long something has lasted.
+
+    Raises:
+        InvalidInput: code ``bad_cursor``.
+    """
+    found = reader.newest_sessions(scope, statuses, limit + 1, _place(cursor) if cursor else None)
+    counts = [
+        StatusCounts(each.active, each.hung_now, each.ended, each.crashed, each.lost)
+        for each in reader.session_counts(scope, None, frozenset(), 1)
+    ]
+    shown = found[:limit]
+    more = f"{shown[-1].created_at}.{shown[-1].id}" if len(found) > limit else None
+    return SessionPage(
+        [_summary(session, now) for session in shown], more, counts[0] if counts else StatusCounts()
+    )
+
+
+def _place(cursor: str) -> Place:
+    match = _CURSOR.fullmatch(cursor)
+    if match is None or int(match[1]) > MAX_TIME:
+        raise _bad_cursor(cursor)
+    try:
+        return Place(int(match[1]), parse_session_id(match[2]))
+    except InvalidInput:
+        raise _bad_cursor(cursor) from None
+
+
+def _bad_cursor(found: str) -> InvalidInput:
+    return InvalidInput(
+        "bad_cursor",
+        "cursor is no place in this list: take it from the next of an earlier page, or leave it out for the first",
+        field="cursor",
+        found=repr(found[:80]),
+        expected="the next of an earlier page",
+    )
+
+
+def _summary(session: Session, now: int) -> SessionSummary:
+    until = session.updated_at if session.ended_at is None else session.ended_at
+    return SessionSummary(
+        id=session.id,
+        product=session.product,
+        version=session.version,
+        environment=session.environment,
+        hostname=session.hostname,
+        pid=session.pid,
+        tags=session.tags,
+        created_at=rfc3339(session.created_at),
+        updated_at=rfc3339(session.updated_at),
+        ended_at=_moment(session.ended_at),
+        duration=max(0, until - session.created_at) / 1_000_000,
+        active=session.active,
+        status=session.status.value,
+        cause=session.cause,
+        verdict=sentence(session, now),
+        hung_at_end=session.hung_at_end,
+        hangs=session.hangs,
+        hang_seconds=session.hang_seconds,
+        events=session.events,
+        metrics=session.metrics,
+        lost=session.lost,
+        last_event=session.last_event,
+        last_event_at=_moment(session.last_event_at),
+        last_heartbeat_at=_moment(session.last_heartbeat_at),
+    )
+
+
+def _moment(microseconds: int | None) -> str | None:
+    return None if microseconds is None else rfc3339(microseconds)

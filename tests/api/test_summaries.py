@@ -1,0 +1,95 @@
+"""``GET /api/sessions``: the list, newest first, a page at a time."""
+
+import uuid
+
+import pytest
+
+
+@pytest.fixture
+def product():
+    return f"product-{uuid.uuid4()}"
+
+
+def listed(api, query):
+    status, answer = api.call("GET", f"/api/sessions?{query}")
+    assert status == 200, answer
+    return answer
+
+
+def test_a_session_is_a_line_with_its_verdict(api, product):
+    session_id = api.create(
+        product=product, version="1.2", environment="prod", hostname="h", pid=7, tags=["a:b"]
+    )
+    api.call("POST", f"/api/sessions/{session_id}/events", {"name": "saved"})
+    api.call("POST", f"/api/sessions/{session_id}/metrics", {"name": "fps", "value": 60})
+    api.call("POST", f"/api/sessions/{session_id}/end")
+    (line,) = listed(api, f"product={product}")["sessions"]
+    assert {key: line[key] for key in ("id", "product", "version", "environment", "hostname", "pid", "tags")} == {
+        "id": session_id, "product": product, "version": "1.2", "environment": "prod", "hostname": "h", "pid": 7,
+        "tags": ["a:b"],
+    }  # fmt: skip
+    assert (line["status"], line["active"], line["cause"]) == ("ended", False, "clean")
+    assert (line["events"], line["metrics"], line["lost"], line["hangs"]) == (1, 1, 0, 0)
+    assert line["last_event"] == "saved"
+    assert line["verdict"] == "ended normally"
+    assert 0 <= line["duration"] < 60
+    assert line["created_at"] <= line["ended_at"]
+    assert "state" not in line
+
+
+def test_pages_are_disjoint_and_whole_while_sessions_arrive(api, product):
+    ids = [api.create(product=product) for _ in range(7)]
+    seen, query = [], f"product={product}&limit=3"
+    answer = listed(api, query)
+    while True:
+        seen += [line["id"] for line in answer["sessions"]]
+        if answer["next"] is None:
+            break
+        assert len(answer["sessions"]) == 3
+        api.create(product=product)
+        answer = listed(api, f"{query}&cursor={answer['next']}")
+    assert seen == ids[::-1]
+
+
+def test_the_last_page_that_is_full_says_that_it_is_the_last(api, product):
+    for _ in range(2):
+        api.create(product=product)
+    assert listed(api, f"product={product}&limit=2")["next"] is None
+
+
+def test_statuses_are_counted_whatever_statuses_are_listed(api, product):
+    ended, _, other = [api.create(product=product, version=version) for version in ("1", "1", "2")]
+    for each in (ended, other):
+        api.call("POST", f"/api/sessions/{each}/end")
+    answer = listed(api, f"product={product}&status=ended,crashed")
+    assert [line["id"] for line in answer["sessions"]] == [other, ended]
+    assert answer["counts"] == {"active": 1, "hung": 0, "ended": 2, "crashed": 0, "lost": 0}
+    assert listed(api, f"product={product}&version=2")["counts"]["ended"] == 1
+    nothing = listed(api, f"product={product}-none")
+    assert nothing == {
+        "sessions": [], "next": None, "counts": {"active": 0, "hung": 0, "ended": 0, "crashed": 0, "lost": 0},
+    }  # fmt: skip
+
+
+def test_sessions_of_a_time_are_those_that_began_in_it(api, product):
+    session_id = api.create(product=product)
+    began = api.get(session_id)["created_at"]
+    assert len(listed(api, f"product={product}&from={began}")["sessions"]) == 1
+    assert listed(api, f"product={product}&to={began}")["sessions"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "field"),
+    [
+        ("cursor=1", "bad_cursor", "cursor"),
+        ("cursor=99999999999999999999.01934f5e-0000-7000-8000-000000000001", "bad_cursor", "cursor"),
+        ("cursor=5.01934f5e-0000-7000-8000-------------", "bad_cursor", "cursor"),
+        ("status=dead", "wrong_value", "status"),
+        ("limit=0", "wrong_value", "limit"),
+        ("from=yesterday", "bad_timestamp", "from"),
+    ],
+)
+def test_a_question_that_means_nothing_is_answered_with_what_to_mend(api, query, code, field):
+    status, problem = api.call("GET", f"/api/sessions?{query}")
+    assert (status, problem["code"], problem["field"]) == (422, code, field)
+    assert problem["detail"]
