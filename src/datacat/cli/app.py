@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, flush, grafana, run, serve, show, tail
+from datacat.cli import demo, flush, grafana, run, serve, sessions, show, tail
 
 app = typer.Typer(
     name="datacat",
@@ -15,6 +15,7 @@ app.command()(demo.demo)
 app.command()(flush.flush)
 # What follows the program is the program's, whatever it looks like.
 app.command(context_settings={"allow_interspersed_args": False})(run.run)
+app.command()(sessions.sessions)
 app.command()(show.show)
 app.command()(tail.tail)
 app.add_typer(grafana.app, name="grafana")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 import urllib3
@@ -41,6 +41,18 @@ class DatacatClient:
         query = f"?events={int(events)}&metrics={int(metrics)}"
         session: JsonObject = self._call("GET", self._path(session_id) + query)
         return session
+
+    def get_sessions(
+        self, *, limit: int = 100, cursor: str | None = None, **filters: str | None
+    ) -> JsonObject:
+        """A page of ``sessions``, newest first, with ``next`` (the cursor of the page behind it) and ``counts``.
+
+        ``filters`` are the API's: status, product, version, environment, from, to; None asks for all.
+        """
+        given = {"limit": str(limit), "cursor": cursor, **filters}
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        page: JsonObject = self._call("GET", f"/api/sessions?{query}")
+        return page
 
     def get_dossier(self, session_id: str) -> JsonObject:
         """How a session went, with the evidence; the id's first digits will do where no other begins so."""

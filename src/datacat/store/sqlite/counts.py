@@ -73,12 +73,15 @@ def session_counts_sql(
     groups = ", ".join(f"d.{each}" if each in by else "NULL" for each in _DIMENSIONS)
     sums = ", ".join(f"sum(part.{each})" for each in _SUMMED.split(", ")[:-2])
     where, values = scope_sql(scope)
+    asked = [str(2 + n) for n, each in enumerate(_DIMENSIONS) if each in by]
+    places = ", ".join(["1", *asked] if bucket is not None else asked)
+    group, order = (f"GROUP BY {places}", f"ORDER BY {places}") if places else ("", "")
     return (
         (
             f"WITH part (start, deployment, {_SUMMED}) AS ({together}) "  # noqa: S608  # ours
             f"SELECT {start}, {groups}, {sums}, total(part.hang_duration) / 1e6, total(part.duration) / 1e6 "
             f"FROM part JOIN deployment AS d ON d.key = part.deployment {where} "
-            "GROUP BY 1, 2, 3, 4 HAVING sum(part.sessions) > 0 ORDER BY 1, 2, 3, 4 LIMIT ?"
+            f"{group} HAVING sum(part.sessions) > 0 {order} LIMIT ?"
         ),
         (*(value for _, each in parts for value in each), *values, limit),
     )

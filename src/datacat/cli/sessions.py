@@ -1,0 +1,117 @@
+"""``datacat sessions``: a line each, newest first."""
+
+import re
+import time
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from datacat.cli.service import DEFAULT_URL, STYLES, AsJson, Url, fail, program_of, safe
+from datacat.client.api import DatacatClient
+from datacat.model.errors import RequestFailed
+from datacat.wire.codec import encode
+from datacat.wire.timestamps import rfc3339
+
+JsonObject = dict[str, Any]
+
+_PAGE: Final = 1_000
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_PERIOD: Final = re.compile(r"(\d{1,9})([smhdw])")
+
+_WHEN = "RFC 3339, or how long ago: 30m, 12h, 7d."
+
+
+def sessions(
+    status: Annotated[
+        str | None, typer.Option(help="active, hung, ended, crashed or lost; several with commas between.")
+    ] = None,
+    product: Annotated[str | None, typer.Option(help="Of this product alone.")] = None,
+    version: Annotated[str | None, typer.Option(help="Of this version alone.")] = None,
+    environment: Annotated[str | None, typer.Option(help="Of this environment alone.")] = None,
+    since: Annotated[str | None, typer.Option(help=f"That began at this moment or later: {_WHEN}")] = None,
+    until: Annotated[str | None, typer.Option(help=f"That began before this moment: {_WHEN}")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List sessions, the one that began last first. With --json, one to a line."""
+    now = time.time_ns() // 1_000
+    filters = {
+        "status": status,
+        "product": product,
+        "version": version,
+        "environment": environment,
+        "from": since and moment(since, now),
+        "to": until and moment(until, now),
+    }
+    client = DatacatClient(url)
+    console = Console(highlight=False, soft_wrap=True)
+    cursor: str | None = None
+    left = limit
+    try:
+        while True:
+            page = client.get_sessions(limit=min(left, _PAGE), cursor=cursor, **filters)
+            for session in page["sessions"]:
+                _print(console, session, as_json=as_json)
+            left -= len(page["sessions"])
+            cursor = page["next"]
+            if cursor is None or not left:
+                break
+    except RequestFailed as error:
+        fail(str(error))
+    if not as_json:
+        _summary(console, limit - left, page["counts"], more=cursor is not None)
+
+
+def moment(text: str, now: int) -> str:
+    """What the service is asked for: a period becomes the moment so long before ``now`` (microseconds).
+
+    >>> moment("2h", 1_732_380_000_000_000)
+    '2024-11-23T14:40:00.000000Z'
+    >>> moment("2024-11-23T12:00:00Z", 0)
+    '2024-11-23T12:00:00Z'
+    """
+    match = _PERIOD.fullmatch(text.strip())
+    if match is None:
+        return text
+    return rfc3339(max(0, now - int(match[1]) * _UNITS[match[2]] * 1_000_000))
+
+
+def length(seconds: float) -> str:
+    """How long something took, in two words at most.
+
+    >>> length(0.25), length(59.6), length(3_725), length(180_000)
+    ('0.2 s', '60 s', '1 h 2 min', '2 d 2 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3_600:
+        return f"{seconds // 60:.0f} min {seconds % 60 // 1:.0f} s"
+    if seconds < 86_400:
+        return f"{seconds // 3_600:.0f} h {seconds % 3_600 // 60:.0f} min"
+    return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
+
+
+def _print(console: Console, session: JsonObject, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(encode(session))
+        return
+    status, began = session["status"], session["created_at"]
+    last = f"  [dim]last event: {safe(session['last_event'])}[/]" if session["last_event"] else ""
+    console.print(
+        f"[{STYLES[status]}]{status:<7}[/] [dim]{began[:10]} {began[11:19]}[/] {session['id'][:18]}  "
+        f"[bold]{safe(program_of(session))}[/]  {length(session['duration'])}  "
+        f"[{STYLES[status]}]{safe(session['verdict'])}[/]{last}"
+    )
+
+
+def _summary(console: Console, shown: int, counts: JsonObject, *, more: bool) -> None:
+    if not any(counts.values()):
+        console.print("no sessions")
+        return
+    told = ", ".join(f"[{STYLES[status]}]{count:,} {status}[/]" for status, count in counts.items() if count)
+    hint = "  [dim]--limit shows more, datacat show ID one of them[/]" if more else ""
+    console.print(f"[dim]{shown:,} shown of[/] {told}{hint}")

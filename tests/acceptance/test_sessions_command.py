@@ -1,0 +1,87 @@
+"""``datacat sessions`` as a person, and a script, meets it."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from datacat.client.api import DatacatClient
+
+
+@pytest.fixture
+def product(shared_service):
+    """Three sessions: one crashed, one ended, one active."""
+    name = f"product-{uuid.uuid4()}"
+    client = DatacatClient(shared_service.url)
+    ids = [client.register_session(name, f"1.{n}") for n in range(3)]
+    line = json.dumps(
+        {"seq": 1, "time": 1_732_363_200_000_000, "type": "exit", "cause": "signal", "data": {"signal": 9}}
+    )
+    client._pool.request(
+        "POST",
+        f"{shared_service.url}/api/sessions/{ids[0]}/records",
+        body=line,
+        headers={"Datacat-Origin": "parent"},
+    )
+    client.log_event(ids[1], "saved \x1b[2J [red]")
+    client.end_session(ids[1])
+    return name
+
+
+def sessions(service, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "datacat", "sessions", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "DATACAT_URL": service.url},
+    )
+
+
+def test_sessions_are_a_line_each_newest_first_with_their_verdicts(shared_service, product):
+    done = sessions(shared_service, "--product", product)
+    assert done.returncode == 0, done.stderr
+    *lines, summary = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["active", "ended", "crashed"]
+    assert f"{product} 1.0" in lines[2]
+    assert "killed by SIGKILL" in lines[2]
+    assert "saved �[2J [red]" in lines[1]
+    assert "\x1b" not in done.stdout
+    assert summary == "3 shown of 1 active, 1 ended, 1 crashed"
+
+
+def test_as_json_each_line_is_a_session(shared_service, product):
+    done = sessions(shared_service, "--product", product, "--status", "crashed,hung", "--json")
+    (found,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (found["status"], found["version"]) == ("crashed", "1.0")
+
+
+def test_a_limit_says_that_there_is_more(shared_service, product):
+    done = sessions(shared_service, "--product", product, "--limit", "2", "--since", "1h")
+    assert len(done.stdout.splitlines()) == 3
+    assert "2 shown of" in done.stdout
+    assert "--limit shows more" in done.stdout
+
+
+def test_where_there_are_none_it_says_so(shared_service):
+    done = sessions(shared_service, "--product", "no-such-product")
+    assert (done.returncode, done.stdout) == (0, "no sessions\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--status", "dead"], "status is one of active, hung, ended, crashed, lost"),
+        (["--since", "yesterday"], "from"),
+        (["--url", "http://127.0.0.1:1"], "no answer"),
+    ],
+)
+def test_what_cannot_be_answered_is_told_and_leaves_with_1(shared_service, arguments, told):
+    done = sessions(shared_service, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
