@@ -32,6 +32,8 @@ from datacat.store.port import (
     SeriesPoint,
     SessionCount,
     TimedEvent,
+    Wanted,
+    Window,
 )
 from datacat.store.sqlite.rows import LEVELS
 from datacat.store.sqlite.sums import METRIC_SPANS
@@ -92,6 +94,27 @@ class ModelStore:
     def metrics(self, session_id: str, first: int, limit: int) -> list[MetricRow]:
         rows = self._rows(session_id)[1][first : first + limit]
         return [MetricRow(m.time, m.name, m.kind, m.value, m.unit, Raw(encode(m.tags))) for m in rows]
+
+    def event_window(
+        self, session_id: str, window: Window, wanted: Wanted, limit: int
+    ) -> list[tuple[int, EventRow]]:
+        least = LEVELS.index(wanted.least_level)
+        found = [
+            (n, row)
+            for n, row in enumerate(self.events(session_id, 0, 10**9))
+            if _wanted(row, n, window, wanted) and LEVELS.index(row.level) >= least
+        ]
+        return (found[::-1] if window.newest_first else found)[:limit]
+
+    def metric_window(
+        self, session_id: str, window: Window, wanted: Wanted, limit: int
+    ) -> list[tuple[int, MetricRow]]:
+        found = [
+            (n, row)
+            for n, row in enumerate(self.metrics(session_id, 0, 10**9))
+            if _wanted(row, n, window, wanted) and wanted.tags <= set(msgspec.json.decode(row.tags))
+        ]
+        return (found[::-1] if window.newest_first else found)[:limit]
 
     def changes(self, session_id: str, first: int, limit: int) -> list[ChangeRow]:
         self._rows(session_id)
@@ -323,3 +346,13 @@ def _bucket(bucket: Bucket | None, time: int) -> int | None:
     if bucket == "week":
         start -= timedelta(days=start.weekday())
     return int(start.timestamp()) * 1_000_000
+
+
+def _wanted(row: EventRow | MetricRow, n: int, window: Window, wanted: Wanted) -> bool:
+    since, until = wanted.since or 0, wanted.until
+    return (
+        window.first <= n < window.until
+        and (not wanted.names or row.name in wanted.names)
+        and since <= row.time
+        and (until is None or row.time < until)
+    )

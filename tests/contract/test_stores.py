@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -25,7 +25,7 @@ from datacat.model.records import (
     Start,
     State,
 )
-from datacat.store.port import Place, Reader, Scope, Writer
+from datacat.store.port import Place, Reader, Scope, Wanted, Window, Writer
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
@@ -521,3 +521,43 @@ def test_changes_of_state_are_read_as_they_were_made(store):
     assert store.reader.changes(session_id, 70, 3) == []
     with pytest.raises(UnknownSession):
         store.reader.changes(new_id(), 0, 3)
+
+
+def test_rows_in_a_window_are_found_as_far_as_they_are_wanted(store):
+    session_id = new_id()
+    store.add(session_id, Start(time=0))
+    levels: tuple[Level, ...] = get_args(Level)
+    store.add(
+        session_id,
+        *(Event(time=10 + n, name="ab"[n % 2], level=levels[n % 5]) for n in range(10)),
+        *(
+            Metric(time=10 + n, name="xy"[n % 2], value=n, tags=[["s:1"], ["s:1", "t:2"], []][n % 3])
+            for n in range(9)
+        ),
+    )
+
+    def events(first, end, limit=9, *, newest_first=False, **wanted):
+        window = Window(first, end, newest_first)
+        found = store.reader.event_window(session_id, window, Wanted(**wanted), limit)
+        assert all(row.time == 10 + n for n, row in found)
+        return [n for n, _ in found]
+
+    def metrics(first, end, limit=9, *, newest_first=False, **wanted):
+        window = Window(first, end, newest_first)
+        found = store.reader.metric_window(session_id, window, Wanted(**wanted), limit)
+        assert all(row.value == n for n, row in found)
+        return [n for n, _ in found]
+
+    assert events(2, 6) == [2, 3, 4, 5]
+    assert events(2, 99, 3, newest_first=True) == [9, 8, 7]
+    assert events(0, 9, names=frozenset("a"), limit=2) == [0, 2]
+    assert events(0, 10, names=frozenset("ab"), least_level="error") == [3, 4, 8, 9]
+    assert events(0, 10, since=12, until=14, newest_first=True) == [3, 2]
+    assert events(0, 10, names=frozenset(["unknown"])) == []
+    assert metrics(1, 5) == [1, 2, 3, 4]
+    assert metrics(0, 9, 2, newest_first=True, names=frozenset("x")) == [8, 6]
+    assert metrics(0, 9, tags=frozenset(["s:1"])) == [0, 1, 3, 4, 6, 7]
+    assert metrics(0, 9, tags=frozenset(["s:1", "t:2"]), names=frozenset("y")) == [1, 7]
+    assert metrics(0, 9, since=15) == [5, 6, 7, 8]
+    with pytest.raises(UnknownSession):
+        store.reader.event_window(new_id(), Window(0, 1), Wanted(), 1)

@@ -11,6 +11,7 @@ from datacat.api import errors, openapi, verdicts
 from datacat.api.health import healthz, readyz
 from datacat.api.metrics import metrics
 from datacat.api.queries import provide_scope
+from datacat.api.rows import EventsController, MetricsController
 from datacat.api.sessions import SessionsController
 from datacat.api.states import StatesController
 from datacat.ingest.committer import Committer
@@ -51,6 +52,8 @@ def create_app(
         route_handlers=[
             SessionsController,
             StatesController,
+            EventsController,
+            MetricsController,
             verdicts.list_problems,
             verdicts.list_hangs,
             verdicts.list_crashes,

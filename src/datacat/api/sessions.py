@@ -85,30 +85,6 @@ class SessionsController(Controller):
         return Response(await asyncio.to_thread(read), media_type="application/json")
 
     @post(
-        "/{session_id:str}/events",
-        status_code=200,
-        operation_class=openapi.TakesEvent,
-        responses={**openapi.OK, **openapi.WRITE_PROBLEMS},
-    )
-    async def log_event(self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock) -> Ok:
-        """Record one event. A timestamp is RFC 3339, or microseconds since 1970."""
-        body = await read_body(request)
-        return await done(ingest, admit.event(known_id(session_id), body, clock.now()), len(body))
-
-    @post(
-        "/{session_id:str}/metrics",
-        status_code=200,
-        operation_class=openapi.TakesMetric,
-        responses={**openapi.OK, **openapi.WRITE_PROBLEMS},
-    )
-    async def log_metric(
-        self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock
-    ) -> Ok:
-        """Record one metric. A timestamp is RFC 3339, or microseconds since 1970."""
-        body = await read_body(request)
-        return await done(ingest, admit.metric(known_id(session_id), body, clock.now()), len(body))
-
-    @post(
         "/{session_id:str}/heartbeat",
         status_code=200,
         responses={**openapi.OK, **openapi.problems(400, 404, 413, 415, 503)},

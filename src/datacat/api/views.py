@@ -48,6 +48,34 @@ class SessionView(SessionHead, kw_only=True, omit_defaults=True):
     metrics: list[MetricAnswer] = []
 
 
+class NumberedEventAnswer(EventAnswer, kw_only=True):
+    """One event with its number, which counts the session's from 1."""
+
+    number: int
+
+
+class EventsAnswer(Struct):
+    """A page of events, oldest first; ``previous`` is the ``before`` of the page before, ``next`` the ``after`` of the next."""
+
+    events: list[NumberedEventAnswer]
+    previous: int | None
+    next: int | None
+
+
+class NumberedMetricAnswer(MetricAnswer, kw_only=True):
+    """One metric with its number, which counts the session's from 1."""
+
+    number: int
+
+
+class MetricsAnswer(Struct):
+    """A page of metrics, as of events."""
+
+    metrics: list[NumberedMetricAnswer]
+    previous: int | None
+    next: int | None
+
+
 class ChangeAnswer(Struct):
     """One change of state: ``remove`` (JSON Pointers) goes first, then ``merge`` is merged in."""
 

@@ -48,6 +48,7 @@ def sessions(
     client = DatacatClient(url)
     console = Console(highlight=False, soft_wrap=True)
     cursor: str | None = None
+    counts: JsonObject = {}
     left = limit
     try:
         while True:
@@ -55,13 +56,13 @@ def sessions(
             for session in page["sessions"]:
                 _print(console, session, as_json=as_json)
             left -= len(page["sessions"])
-            cursor = page["next"]
+            counts, cursor = counts or page["counts"], page["next"]
             if cursor is None or not left:
                 break
     except RequestFailed as error:
         fail(str(error))
     if not as_json:
-        _summary(console, limit - left, page["counts"], more=cursor is not None)
+        _summary(console, limit - left, counts, more=cursor is not None)
 
 
 def moment(text: str, now: int) -> str:

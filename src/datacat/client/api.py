@@ -45,7 +45,9 @@ class DatacatClient:
     def get_sessions(
         self, *, limit: int = 100, cursor: str | None = None, **filters: str | None
     ) -> JsonObject:
-        """A page of ``sessions``, newest first, with ``next`` (the cursor of the page behind it) and ``counts``.
+        """A page of ``sessions``, newest first; ``next`` is the cursor of the page behind it.
+
+        ``counts`` come without a cursor alone.
 
         ``filters`` are the API's: status, product, version, environment, from, to; None asks for all.
         """

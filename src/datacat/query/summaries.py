@@ -65,11 +65,14 @@ class StatusCounts(Struct):
 
 
 class SessionPage(Struct):
-    """Sessions, newest first; ``next`` is the cursor of the page behind them, null on the last."""
+    """Sessions, newest first; ``next`` is the cursor of the page behind them, null on the last.
+
+    ``counts`` come with the first page alone: they are the same for all, and cost as much as a page.
+    """
 
     sessions: list[SessionSummary]
     next: str | None
-    counts: StatusCounts
+    counts: StatusCounts | None
 
 
 def page(
@@ -89,15 +92,16 @@ def page(
         InvalidInput: code ``bad_cursor``.
     """
     found = reader.newest_sessions(scope, statuses, limit + 1, _place(cursor) if cursor else None)
-    counts = [
-        StatusCounts(each.active, each.hung_now, each.ended, each.crashed, each.lost)
-        for each in reader.session_counts(scope, None, frozenset(), 1)
-    ]
     shown = found[:limit]
     more = f"{shown[-1].created_at}.{shown[-1].id}" if len(found) > limit else None
-    return SessionPage(
-        [_summary(session, now) for session in shown], more, counts[0] if counts else StatusCounts()
-    )
+    counts = None if cursor else _counts(reader, scope)
+    return SessionPage([_summary(session, now) for session in shown], more, counts)
+
+
+def _counts(reader: Reader, scope: Scope) -> StatusCounts:
+    for each in reader.session_counts(scope, None, frozenset(), 1):
+        return StatusCounts(each.active, each.hung_now, each.ended, each.crashed, each.lost)
+    return StatusCounts()
 
 
 def _place(cursor: str) -> Place:

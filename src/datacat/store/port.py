@@ -73,6 +73,27 @@ class ChangeRow(Struct, frozen=True, gc=False):
     remove: Raw
 
 
+class Window(Struct, frozen=True):
+    """Which rows of a session are looked at: numbered from ``first`` on, before ``until``, from 0."""
+
+    first: int
+    until: int
+    newest_first: bool = False
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What is wanted of the rows looked at; what is None or empty asks for all.
+
+    ``least_level`` is an event's, ``tags`` are a metric's, and all of them must be there.
+    """
+
+    names: frozenset[str] = frozenset()
+    since: int | None = None
+    until: int | None = None
+    least_level: str = "debug"
+    tags: frozenset[str] = frozenset()
+
+
 class Place(Struct, frozen=True):
     """A session's place among all, by when it began."""
 
@@ -212,6 +233,18 @@ class Reader(Protocol):
 
     def metrics(self, session_id: str, first: int, limit: int) -> list[MetricRow]:
         """The metrics numbered ``first`` and up, oldest first."""
+        ...
+
+    def event_window(
+        self, session_id: str, window: Window, wanted: Wanted, limit: int
+    ) -> list[tuple[int, EventRow]]:
+        """The first events in the window that are wanted, with their numbers, in the window's order."""
+        ...
+
+    def metric_window(
+        self, session_id: str, window: Window, wanted: Wanted, limit: int
+    ) -> list[tuple[int, MetricRow]]:
+        """The same of the metrics."""
         ...
 
     def changes(self, session_id: str, first: int, limit: int) -> list[ChangeRow]:

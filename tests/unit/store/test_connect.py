@@ -7,8 +7,8 @@ from datacat.ingest.committer import commit
 from datacat.model.errors import StoreError, StoreUnavailable
 from datacat.model.lifecycle import Status
 from datacat.model.records import Batch, End, Event, Exit, Metric, Origin, Record, Start
-from datacat.store.port import Scope
-from datacat.store.sqlite import counts, events, problems, series
+from datacat.store.port import Scope, Wanted, Window
+from datacat.store.sqlite import counts, events, problems, series, windows
 from datacat.store.sqlite.connect import APPLICATION_ID, connect, migrate, migrations
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
@@ -96,6 +96,12 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
             series.over_all_sql(scope, "last")[0],
             (1, 1, 1, 1, 1, 2),
         ): "SEARCH m USING PRIMARY KEY (series=? AND level=? AND number>? AND number<?)",
+        windows.window_sql(
+            windows._EVENT, 1, Window(0, 9), Wanted(names=frozenset("a"), since=1), ["e.level >= ?"], [2], 9
+        ): "SEARCH e USING PRIMARY KEY (session=? AND n>? AND n<?)",
+        windows.window_sql(
+            windows._METRIC, 1, Window(0, 9, True), Wanted(), ["s.name = ?"], ["x"], 9
+        ): "SEARCH e USING PRIMARY KEY (session=? AND n>? AND n<?)",
         (problems._OVERDUE, (9, 1, 9)): "USING INDEX session_due",
         (problems._OF_SESSION, (1, 1)): "SEARCH problem USING INDEX sqlite_autoindex_problem_1",
     }
@@ -103,7 +109,9 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
         plan = "; ".join(row[3] for row in database.execute("EXPLAIN QUERY PLAN " + sql, values))
         assert expected in plan, (sql, plan)
         one_range = "problem_started_at" in plan and "UNION" not in plan and "GROUP BY" not in sql
-        in_order = any(each in plan for each in ("SCAN p;", "event_", "session_listed"))
+        in_order = any(
+            each in plan for each in ("SCAN p;", "SEARCH e USING PRIMARY KEY", "event_", "session_listed")
+        )
         if sql is problems._OVERDUE or one_range or in_order:
             assert "TEMP B-TREE" not in plan, (sql, plan)
 

@@ -31,8 +31,10 @@ from datacat.store.port import (
     SeriesPoint,
     SessionCount,
     TimedEvent,
+    Wanted,
+    Window,
 )
-from datacat.store.sqlite import counts, events, problems, series
+from datacat.store.sqlite import counts, events, problems, series, windows
 from datacat.store.sqlite.connect import connect_reader, errors_of
 from datacat.store.sqlite.rows import (
     COLUMNS,
@@ -126,6 +128,20 @@ class SqliteReader:
             if not found:
                 self._key(database, session_id)
             return found
+
+    def event_window(
+        self, session_id: str, window: Window, wanted: Wanted, limit: int
+    ) -> list[tuple[int, EventRow]]:
+        """Events of one session, as far as they are wanted."""
+        with self._connection() as database:
+            return windows.events(database, self._key(database, session_id), window, wanted, limit)
+
+    def metric_window(
+        self, session_id: str, window: Window, wanted: Wanted, limit: int
+    ) -> list[tuple[int, MetricRow]]:
+        """Metrics of one session, as far as they are wanted."""
+        with self._connection() as database:
+            return windows.metrics(database, self._key(database, session_id), window, wanted, limit)
 
     def changes(self, session_id: str, first: int, limit: int) -> list[ChangeRow]:
         """A range of one session's changes of state."""

@@ -1,0 +1,109 @@
+"""One session's events and metrics, a page at a time, in both directions."""
+
+import uuid
+
+import msgspec
+import pytest
+
+NOON = 1_732_363_200_000_000
+LEVELS = ("debug", "info", "warning", "error", "fatal")
+
+
+@pytest.fixture
+def session_id(api):
+    """25 events and as many metrics, a second apart."""
+    new = str(uuid.uuid4())
+    records = [{"seq": 1, "time": NOON, "type": "start"}]
+    for n in range(25):
+        time = NOON + n * 1_000_000
+        event = {"type": "event", "name": f"event-{n % 3}", "level": LEVELS[n % 5], "data": {"n": n}}
+        metric = {
+            "type": "metric",
+            "name": "fps",
+            "value": n,
+            "tags": ["scene:menu"] if n % 2 else ["a,b", "c"],
+        }
+        records += [{"seq": len(records) + 1, "time": time, **event}]
+        records += [{"seq": len(records) + 1, "time": time, **metric}]
+    status, _ = api.call(
+        "POST", f"/api/sessions/{new}/records", b"\n".join(map(msgspec.json.encode, records))
+    )
+    assert status == 200
+    return new
+
+
+def page(api, session_id, query, what="events"):
+    status, answer = api.call("GET", f"/api/sessions/{session_id}/{what}?{query}")
+    assert status == 200, answer
+    return [row["number"] for row in answer[what]], answer["previous"], answer["next"]
+
+
+def test_without_a_place_the_newest_are_answered_oldest_first(api, session_id):
+    assert page(api, session_id, "limit=3") == ([23, 24, 25], 23, None)
+    assert page(api, session_id, "limit=3", "metrics") == ([23, 24, 25], 23, None)
+
+
+@pytest.mark.parametrize("what", ["events", "metrics"])
+def test_pages_go_on_to_both_sides_without_a_gap(api, session_id, what):
+    back: list[int] = []
+    before = 26
+    while before is not None:
+        numbers, before, _ = page(api, session_id, f"limit=10&before={before}", what)
+        back = numbers + back
+    there: list[int] = []
+    after = 0
+    while after is not None:
+        numbers, _, after = page(api, session_id, f"limit=10&after={after}", what)
+        there += numbers
+    assert back == there == list(range(1, 26))
+
+
+def test_an_event_is_answered_as_it_is_in_the_whole_session(api, session_id):
+    _, answer = api.call("GET", f"/api/sessions/{session_id}/events?after=0&limit=1")
+    (first,) = answer["events"]
+    assert first.pop("number") == 1
+    assert first == api.get(session_id)["events"][0]
+    _, answer = api.call("GET", f"/api/sessions/{session_id}/metrics?after=24")
+    assert answer["metrics"] == [{"number": 25, **api.get(session_id)["metrics"][24]}]
+
+
+def test_events_are_filtered_by_name_level_and_time(api, session_id):
+    assert page(api, session_id, "after=0&limit=2&name=event-1") == ([2, 5], None, 5)
+    assert page(api, session_id, "limit=2&name=event-1&name=event-2") == ([23, 24], 23, None)
+    assert page(api, session_id, "after=20&level=error") == ([24, 25], 21, None)
+    assert page(api, session_id, f"after=0&from={NOON + 5_000_000}&to={NOON + 7_000_000}")[0] == [6, 7]
+    assert page(api, session_id, "name=unknown") == ([], None, None)
+
+
+def test_metrics_are_filtered_by_name_and_by_all_tags(api, session_id):
+    assert page(api, session_id, "after=20&tag=scene:menu", "metrics")[0] == [22, 24]
+    assert page(api, session_id, "after=20&tag=a,b&tag=c", "metrics")[0] == [21, 23, 25]
+    assert page(api, session_id, "tag=c&tag=scene:menu", "metrics")[0] == []
+    assert page(api, session_id, "name=unknown", "metrics")[0] == []
+
+
+def test_a_page_beyond_the_end_is_empty_and_goes_on_when_there_is_more(api, session_id):
+    assert page(api, session_id, "after=25") == ([], 26, None)
+    api.call("POST", f"/api/sessions/{session_id}/events", {"name": "late"})
+    assert page(api, session_id, "after=25")[0] == [26]
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "field"),
+    [
+        ("level=bad", "wrong_value", "level"),
+        ("after=-1", "wrong_value", "after"),
+        ("before=0", "wrong_value", "before"),
+        ("limit=1001", "wrong_value", "limit"),
+        ("from=noon", "bad_timestamp", "from"),
+    ],
+)
+def test_a_question_that_means_nothing_is_answered_with_what_to_mend(api, session_id, query, code, field):
+    status, problem = api.call("GET", f"/api/sessions/{session_id}/events?{query}")
+    assert (status, problem["code"], problem["field"]) == (422, code, field)
+
+
+@pytest.mark.parametrize("what", ["events", "metrics"])
+def test_a_session_that_does_not_exist_has_no_pages(api, what):
+    status, problem = api.call("GET", f"/api/sessions/{uuid.uuid4()}/{what}")
+    assert (status, problem["code"]) == (404, "unknown_session")
