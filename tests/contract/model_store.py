@@ -48,7 +48,7 @@ class ModelStore:
         self.rows: dict[str, tuple[list[Event], list[Metric]]] = {}
         self.made: dict[str, list[Change]] = {}
         self.found: dict[tuple[str, ProblemKind, int], Problem] = {}
-        self.named: dict[Deployment, None] = {}
+        self.named: dict[tuple[str | None, str | None, str | None], int] = {}
 
     @contextmanager
     def transaction(self) -> Iterator["ModelStore"]:
@@ -69,7 +69,8 @@ class ModelStore:
     def save(self, folds: Iterable[Folded]) -> None:
         folds = list(folds)
         for s in {fold.session.id: fold.session for fold in folds}.values():
-            self.named[Deployment(s.product, s.version, s.environment)] = None
+            names = s.product, s.version, s.environment
+            self.named[names] = max(self.named.get(names, 0), s.updated_at // 1_000_000 * 1_000_000)
         for fold in folds:
             self.known[fold.session.id] = fold.session
             events, metrics = self.rows.setdefault(fold.session.id, ([], []))
@@ -202,14 +203,11 @@ class ModelStore:
         return sorted(counts, key=lambda c: (c.bucket or 0, c.product or "", c.version or ""))[:limit]
 
     def deployments(self, scope: Scope) -> list[Deployment]:
-        asked = (scope.product, scope.version, scope.environment)
+        asked = scope.product, scope.version, scope.environment
         return [
-            each
-            for each in self.named
-            if all(
-                wanted in (None, is_)
-                for wanted, is_ in zip(asked, msgspec.structs.astuple(each), strict=True)
-            )
+            Deployment(*names, seen)
+            for names, seen in self.named.items()
+            if all(want in (None, name) for want, name in zip(asked, names, strict=True))
         ]
 
     def newest_sessions(

@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 from datacat.api import errors, openapi, verdicts
 from datacat.api.health import healthz, readyz
 from datacat.api.metrics import metrics
+from datacat.api.products import list_products
 from datacat.api.queries import provide_scope
 from datacat.api.rows import EventsController, MetricsController
 from datacat.api.sessions import SessionsController
@@ -54,6 +55,7 @@ def create_app(
             StatesController,
             EventsController,
             MetricsController,
+            list_products,
             verdicts.list_problems,
             verdicts.list_hangs,
             verdicts.list_crashes,

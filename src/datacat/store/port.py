@@ -127,11 +127,12 @@ class ProblemCount(Struct, frozen=True):
 
 
 class Deployment(Struct, frozen=True):
-    """What a program is called in all."""
+    """What a program is called in all, and when anything of it last came: to the second, in microseconds."""
 
     product: str | None
     version: str | None
     environment: str | None
+    last_seen: int
 
 
 class SessionCount(Struct, frozen=True):

@@ -37,7 +37,7 @@ def deployments(database: apsw.Connection, scope: Scope) -> list[tuple[int, Depl
     """Which there are, with their keys, in the order in which they were first seen."""
     where, values = scope_sql(scope)
     columns = ", ".join(f"d.{each}" for each in _DIMENSIONS)
-    sql = f"SELECT d.key, {columns} FROM deployment AS d {where} ORDER BY d.key"  # noqa: S608  # ours
+    sql = f"SELECT d.key, {columns}, d.last_seen FROM deployment AS d {where} ORDER BY d.key"  # noqa: S608  # ours
     return [(key, Deployment(*row)) for key, *row in database.execute(sql, values)]
 
 

@@ -72,6 +72,9 @@ _ADD_DEPLOYMENT: Final = (
     "INSERT INTO deployment (product, version, environment) VALUES (?, ?, ?) RETURNING key"
 )
 
+_SEEN: Final = "UPDATE deployment SET last_seen = max(last_seen, ?) WHERE key = ?"
+_SECOND: Final = 1_000_000
+
 _Series = tuple[str | None, ...]
 """A metric's name, kind and unit, then its tags."""
 
@@ -101,6 +104,7 @@ class SqliteWriter:
         self._names = _Keys(self._name_key)
         self._series = _Keys(self._series_key)
         self._deployments = _Keys(self._deployment_key)
+        self._seen: dict[int, int] = {}
 
     @contextmanager
     def transaction(self) -> Iterator["SqliteWriter"]:
@@ -156,6 +160,7 @@ class SqliteWriter:
             for problem in fold.problems:
                 database.execute(UPSERT_PROBLEM, problem_row(each.key, problem))
         sums.write(database)
+        self._see(kept)
 
     def close(self) -> None:
         """Let go of the database; the write-ahead log is folded into the file."""
@@ -174,6 +179,14 @@ class SqliteWriter:
             sums.change_session((before.session, before.deployment) if before else None, session, deployment)
         self._keep(kept)
         return kept
+
+    def _see(self, kept: list[_Kept]) -> None:
+        """Write down when their deployments were last heard of, once a second at most."""
+        for _, deployment, session in kept:
+            second = session.updated_at // _SECOND * _SECOND
+            if second > self._seen.get(deployment, 0):
+                self._seen[deployment] = second
+                self._database.execute(_SEEN, (second, deployment))
 
     def _event_rows(self, key: int, fold: Folded) -> list[Row]:
         names, levels = self._names, _LEVEL_NUMBERS
@@ -236,6 +249,7 @@ class SqliteWriter:
         self._names.clear()
         self._series.clear()
         self._deployments.clear()
+        self._seen.clear()
 
     def _trim(self) -> None:
         while len(self._sessions) > _SESSIONS_KEPT or self._state_bytes > _STATE_BYTES_KEPT:
@@ -247,6 +261,7 @@ class SqliteWriter:
             self._series.clear()
         if len(self._deployments) > _NAMES_KEPT:
             self._deployments.clear()
+            self._seen.clear()
 
 
 def _change_rows(key: int, fold: Folded) -> list[Row]:
