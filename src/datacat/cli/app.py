@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, flush, grafana, run, serve, sessions, show, tail
+from datacat.cli import demo, flush, grafana, record, run, serve, sessions, show, tail
 
 app = typer.Typer(
     name="datacat",
@@ -18,4 +18,8 @@ app.command(context_settings={"allow_interspersed_args": False})(run.run)
 app.command()(sessions.sessions)
 app.command()(show.show)
 app.command()(tail.tail)
+app.command()(record.event)
+# A number below zero is no option.
+app.command(context_settings={"ignore_unknown_options": True})(record.metric)
+app.command()(record.state)
 app.add_typer(grafana.app, name="grafana")

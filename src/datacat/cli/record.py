@@ -1,0 +1,119 @@
+"""``datacat event``, ``metric`` and ``state``: what a shell script has to say."""
+
+import os
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from datacat.cli.service import DEFAULT_URL, Url, fail
+from datacat.client.api import DatacatClient
+from datacat.client.claim import offered_by
+from datacat.model.errors import RequestFailed
+
+SessionId = Annotated[
+    str | None,
+    typer.Option(
+        "--session", help="The session's id. [default: that of the datacat run which this is a part of]"
+    ),
+]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="A value is JSON where it can be read so, else text."),
+]
+
+
+def event(
+    name: Annotated[str, typer.Argument(help="What happened.")],
+    data: Pairs = None,
+    level: Annotated[str, typer.Option(help="debug, info, warning, error or fatal.")] = "info",
+    message: Annotated[str | None, typer.Option(help="A sentence for people.")] = None,
+    session: SessionId = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Record an event: datacat event copied files=12 to=/backup."""
+    values = pairs(data or [])
+    _record(session, url, lambda client, of: client.log_event(of, name, values, level=level, message=message))
+
+
+def metric(
+    name: Annotated[str, typer.Argument(help="What was measured.")],
+    value: Annotated[float, typer.Argument(help="The number.")],
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be said more than once.")] = None,
+    kind: Annotated[str, typer.Option(help="gauge, counter, histogram or timer.")] = "gauge",
+    unit: Annotated[str | None, typer.Option(help="The unit, as UCUM writes it: s, By, 1.")] = None,
+    session: SessionId = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Record a metric: datacat metric backup_size 1234567 --unit By."""
+    _record(
+        session, url, lambda client, of: client.log_metric(of, name, value, tag or [], kind=kind, unit=unit)
+    )
+
+
+def state(
+    changes: Pairs = None,
+    session: SessionId = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Merge into the state; dots in a key lead into objects: datacat state step=copy disk.free=12."""
+    if not changes:
+        raise typer.BadParameter("say what is to be merged: datacat state step=copy")
+    merged = nested(pairs(changes))
+    _record(session, url, lambda client, of: client.update_state(of, merged))
+
+
+def pairs(texts: list[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` as an object.
+
+    >>> pairs(["files=12", "to=/backup", "ok=true", 'open=["w1"]', "note=a=b", "empty="])
+    {'files': 12, 'to': '/backup', 'ok': True, 'open': ['w1'], 'note': 'a=b', 'empty': ''}
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise typer.BadParameter(f"expected KEY=VALUE, found {text!r}: write {text or 'key'}=…")
+        try:
+            found[key] = msgspec.json.decode(value.encode())
+        except msgspec.DecodeError:
+            found[key] = value
+    return found
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """The object whose keys with dots are objects of their own.
+
+    >>> nested({"disk.free": 12, "step": "copy", "disk.used": 3})
+    {'disk': {'free': 12, 'used': 3}, 'step': 'copy'}
+    """
+    whole: dict[str, Any] = {}
+    for path, value in flat.items():
+        *above, last = path.split(".")
+        inner = whole
+        for step in above:
+            inner = inner.setdefault(step, {})
+            if not isinstance(inner, dict):
+                raise typer.BadParameter(f"{path} leads through {step}, which is given a value of its own")
+        inner[last] = value
+    return whole
+
+
+def _record(session: str | None, url: str, call: Callable[[DatacatClient, str], None]) -> None:
+    of_run = offered_by(os.environ)
+    of = session or of_run
+    if of is None:
+        fail("of which session? Pass --session ID, or run this within: datacat run -- PROGRAM")
+    client = DatacatClient(url)
+    try:
+        try:
+            call(client, of)
+        except RequestFailed as error:
+            if error.code != "unknown_session" or of != of_run:
+                raise
+            # The run's own record of its start is still on its way; what is said twice of a session is one.
+            client.register_session(id=of)
+            call(client, of)
+    except RequestFailed as error:
+        fail(str(error))
