@@ -1,13 +1,15 @@
 """The application: handlers, errors and what they are given to work with."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from datacat.api import errors, openapi, verdicts
+from datacat.api import dependencies, errors, openapi, verdicts
+from datacat.api.gate import Gate, guard
 from datacat.api.health import healthz, readyz
 from datacat.api.metrics import metrics
 from datacat.api.products import list_products
@@ -18,6 +20,7 @@ from datacat.api.states import StatesController
 from datacat.ingest.committer import Committer
 from datacat.ingest.liveness import Liveness
 from datacat.model.clock import Clock
+from datacat.store.keys import KeyReader
 from datacat.store.port import Reader
 
 
@@ -25,7 +28,10 @@ def create_app(
     *,
     ingest: Committer,
     open_reader: Callable[[], Reader],
+    open_keys: Callable[[], KeyReader],
     clock: Clock,
+    asks_no_key: bool = False,
+    cors_origins: Sequence[str] = (),
     more_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
     """The ASGI application.
@@ -33,21 +39,23 @@ def create_app(
     Args:
         ingest: started and stopped with the application; told of sessions that fall silent.
         open_reader: called once the store is there.
+        open_keys: the same, for the keys.
         clock: the server's time.
+        asks_no_key: let everybody in, whatever keys there are.
+        cors_origins: whose pages may ask from a browser.
         more_handlers: routes of other stations, such as the Grafana export.
     """
-    readers: list[Reader] = []
 
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
         await ingest.start()
-        readers.append(open_reader())
-        try:
-            async with Liveness(ingest, readers[0], clock).running():
+        # Closed first: the last one to close folds the log into the file, and must be the writer.
+        with closing(open_reader()) as reader, closing(open_keys()) as keys:
+            app.state.reader = reader
+            app.state.gate = Gate(keys, asks_none=asks_no_key)
+            async with Liveness(ingest, reader, clock).running():
                 yield
-        finally:
-            readers.pop().close()  # first: the last one to close folds the log into the file, and must be the writer
-            await ingest.stop()
+        await ingest.stop()
 
     return Litestar(
         route_handlers=[
@@ -68,14 +76,29 @@ def create_app(
             *more_handlers,
         ],
         dependencies={
-            "ingest": Provide(lambda: ingest, sync_to_thread=False),
-            "reader": Provide(lambda: readers[0], sync_to_thread=False),
-            "clock": Provide(lambda: clock, sync_to_thread=False),
+            **dependencies.provided(ingest, clock),
             "within": Provide(provide_scope),
         },
+        guards=[guard],
+        cors_config=_cors(cors_origins) if cors_origins else None,
         exception_handlers=errors.HANDLERS,
         lifespan=[lifespan],
         openapi_config=openapi.config(),
         request_max_body_size=None,  # api/body.py holds the limit, with our own error
         logging_config=None,  # server/run.py decides what the log says
+    )
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Content-Encoding",
+            "Datacat-Origin",
+            "Last-Event-ID",
+        ],
+        expose_headers=["Retry-After"],
     )

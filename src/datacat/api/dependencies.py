@@ -1,15 +1,47 @@
-"""What handlers are given to work with.
+"""What handlers are given to work with, as far as whoever asks may use it.
 
 Nothing is checked at each request: the values are our own, and protocols cannot be asked.
 """
 
-from litestar.di import NamedDependency
+from typing import Any
+
+from litestar import Request
+from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
 
 from datacat.ingest.committer import Committer
+from datacat.ingest.door import Door
+from datacat.ingest.throttle import Throttle
 from datacat.model.clock import Clock
+from datacat.query.bound import BoundReader
 from datacat.store.port import Reader
 
-Ingest = NamedDependency[SkipValidation[Committer]]
+Ingest = NamedDependency[SkipValidation[Door]]
+Committing = NamedDependency[SkipValidation[Committer]]
 Sessions = NamedDependency[SkipValidation[Reader]]
 ServerClock = NamedDependency[SkipValidation[Clock]]
+Limits = NamedDependency[SkipValidation[Throttle]]
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def provided(committer: Committer, clock: Clock) -> dict[str, Provide]:
+    """All of them, by the names that handlers ask for."""
+    throttle = Throttle()
+
+    def door(request: AnyRequest) -> Door:
+        return Door(committer, request.auth, throttle, clock)
+
+    def reader(request: AnyRequest) -> Reader:
+        whole: Reader = request.app.state.reader
+        product = request.auth.product
+        return whole if product is None else BoundReader(whole, product)
+
+    values: dict[str, Any] = {
+        "ingest": door,
+        "reader": reader,
+        "committer": lambda: committer,
+        "clock": lambda: clock,
+        "throttle": lambda: throttle,
+    }
+    return {name: Provide(value, sync_to_thread=False) for name, value in values.items()}

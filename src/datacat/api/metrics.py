@@ -15,9 +15,10 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from datacat.api.dependencies import Ingest, Sessions
+from datacat.api.dependencies import Committing, Limits, Sessions
 from datacat.api.openapi import problems
 from datacat.ingest.committer import Committer
+from datacat.ingest.throttle import Throttle
 from datacat.query.reliability import MAX_GROUPS
 from datacat.store.port import Reader, Scope, SessionCount
 from datacat.version import __version__
@@ -35,12 +36,12 @@ _STANDING: Final = {
 
 
 @get("/metrics", tags=["health"], responses=problems(503))
-async def metrics(reader: Sessions, ingest: Ingest) -> Response[bytes]:
+async def metrics(reader: Sessions, committer: Committing, throttle: Limits) -> Response[bytes]:
     """Sessions by product, version and status, and how the service is, in Prometheus's text format."""
     registry = CollectorRegistry()
     for ours in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
         registry.register(ours)
-    registry.register(_Datacat(reader, ingest))
+    registry.register(_Datacat(reader, committer, throttle))
     body = await asyncio.to_thread(generate_latest, registry)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -48,9 +49,10 @@ async def metrics(reader: Sessions, ingest: Ingest) -> Response[bytes]:
 class _Datacat:
     """Our own families, read when they are asked for."""
 
-    def __init__(self, reader: Reader, ingest: Committer) -> None:
+    def __init__(self, reader: Reader, committer: Committer, throttle: Throttle) -> None:
         self._reader = reader
-        self._ingest = ingest
+        self._committer = committer
+        self._throttle = throttle
 
     def describe(self) -> list[Metric]:
         """Nothing beforehand: the registry would ask for everything once more."""
@@ -60,7 +62,10 @@ class _Datacat:
         """Every family."""
         counts = self._reader.session_counts(Scope(), None, frozenset({"product", "version"}), MAX_GROUPS)
         yield from _sessions(counts)
-        yield from _service(self._ingest)
+        yield from _service(self._committer)
+        yield CounterMetricFamily(
+            "datacat_batches_rate_limited", "Batches of keys that brought too much.", self._throttle.refused
+        )
 
 
 def _sessions(counts: list[SessionCount]) -> Iterator[Metric]:
@@ -85,9 +90,9 @@ def _sessions(counts: list[SessionCount]) -> Iterator[Metric]:
     yield from (sessions, hung, seconds)
 
 
-def _service(ingest: Committer) -> Iterator[Metric]:
-    counts = ingest.counts
-    records, size = ingest.waiting
+def _service(committer: Committer) -> Iterator[Metric]:
+    counts = committer.counts
+    records, size = committer.waiting
     yield GaugeMetricFamily("datacat_queue_records", "Records that wait to be committed.", records)
     yield GaugeMetricFamily("datacat_queue_bytes", "Bytes of their bodies.", size)
     yield CounterMetricFamily("datacat_commits", "Commits.", counts.commits)

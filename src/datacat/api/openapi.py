@@ -13,7 +13,17 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, Reference, RequestBody, Schema, Tag
+from litestar.openapi.spec import (
+    Components,
+    Example,
+    OpenAPIMediaType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+    Tag,
+)
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
 
@@ -28,7 +38,7 @@ _ASSETS: Final = "/docs/assets"
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The problems that a handler may answer with."""
+    """The problems that a handler may answer with, beside those that every one may."""
     return {
         status: ResponseSpec(
             Problem,
@@ -38,7 +48,7 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
                 f"`{code}`: {title}" for code, (of, title) in CODES.items() if of == status
             ),
         )
-        for status in (*statuses, 500)
+        for status in sorted({*statuses, 401, 403, 500})
     }
 
 
@@ -54,7 +64,7 @@ SESSIONS: Final = answers(list[SessionView], "Every session, streamed.")
 DOSSIER: Final = answers(DossierAnswer, "All that there is to see of how the session went.")
 TAKEN: Final = answers(Answer, "What became of the records; they are durable.")
 
-WRITE_PROBLEMS: Final = problems(400, 404, 413, 415, 422, 503)
+WRITE_PROBLEMS: Final = problems(400, 404, 413, 415, 422, 429, 503)
 
 
 def _schema(kind: Any) -> Schema:
@@ -149,6 +159,16 @@ def config() -> OpenAPIConfig:
         version=__version__,
         summary="A flight recorder for running programs.",
         path="/docs",
+        components=Components(
+            security_schemes={
+                "key": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="Made by `datacat keys create`. Where no key was ever made, none is asked.",
+                )
+            }
+        ),
+        security=[{"key": []}, {}],
         tags=[
             Tag("sessions", "One run of one program: its state, events, metrics and heartbeat."),
             Tag("verdicts", "What hung, what crashed, what fell silent, and how often."),

@@ -32,7 +32,7 @@ class SessionsController(Controller):
     @post(
         status_code=200,
         operation_class=openapi.TakesCreate,
-        responses={**openapi.CREATED, **openapi.problems(400, 413, 415, 422, 503)},
+        responses={**openapi.CREATED, **openapi.problems(400, 413, 415, 422, 429, 503)},
     )
     async def create_session(self, request: AnyRequest, ingest: Ingest, clock: ServerClock) -> SessionCreated:
         """Begin a session. The same id again is the same session; what was not known is filled in."""
@@ -87,7 +87,7 @@ class SessionsController(Controller):
     @post(
         "/{session_id:str}/heartbeat",
         status_code=200,
-        responses={**openapi.OK, **openapi.problems(400, 404, 413, 415, 503)},
+        responses={**openapi.OK, **openapi.problems(400, 404, 413, 415, 429, 503)},
     )
     async def heartbeat(self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock) -> Ok:
         """The program's main loop is alive."""
@@ -97,7 +97,7 @@ class SessionsController(Controller):
     @post(
         "/{session_id:str}/end",
         status_code=200,
-        responses={**openapi.OK, **openapi.problems(400, 404, 413, 415, 503)},
+        responses={**openapi.OK, **openapi.problems(400, 404, 413, 415, 429, 503)},
     )
     async def end_session(
         self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock
@@ -110,7 +110,7 @@ class SessionsController(Controller):
         "/{session_id:str}/records",
         status_code=200,
         operation_class=openapi.TakesRecords,
-        responses={**openapi.TAKEN, **openapi.problems(400, 404, 409, 413, 415, 422, 503)},
+        responses={**openapi.TAKEN, **openapi.problems(400, 404, 409, 413, 415, 422, 429, 503)},
     )
     async def send_records(
         self,

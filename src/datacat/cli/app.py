@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, flush, grafana, record, run, serve, sessions, show, tail
+from datacat.cli import demo, flush, grafana, keys, record, run, serve, sessions, show, tail
 
 app = typer.Typer(
     name="datacat",
@@ -23,3 +23,4 @@ app.command()(record.event)
 app.command(context_settings={"ignore_unknown_options": True})(record.metric)
 app.command()(record.state)
 app.add_typer(grafana.app, name="grafana")
+app.add_typer(keys.app, name="keys")

@@ -72,7 +72,11 @@ def _deliver_all(console: Console, root: Path, url: str | None) -> _Result:
                 result.kept += 1
                 leftover.close()
                 continue
-            delivery = delivery_of(leftover, SystemClock(), HttpTransport(target, leftover.about.origin))
+            delivery = delivery_of(
+                leftover,
+                SystemClock(),
+                HttpTransport(target, leftover.about.origin, os.environ.get("DATACAT_KEY")),
+            )
             try:
                 delivered = _deliver(progress, leftover, delivery)
             except ForeignJournal as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from datacat.client.arguments import label, tag_list
+from datacat.client.arguments import checked_key, label, tag_list
 from datacat.client.options import DEFAULT_URL, Options
 from datacat.model.clock import SystemClock
 
@@ -48,7 +48,7 @@ def run(
     try:
         program = Program(
             command=command,
-            options=Options(url=target),
+            options=Options(url=target, key=checked_key(os.environ.get("DATACAT_KEY"))),
             product=label(product, "--product"),
             version=label(version, "--version"),
             environment=label(environment, "--environment"),

@@ -24,7 +24,11 @@ def serve(
     ] = None,
     insecure_no_auth: Annotated[
         bool | None,
-        typer.Option("--insecure-no-auth", help="Serve an address others can reach, with no key asked."),
+        typer.Option("--insecure-no-auth", help="Ask for no key, whatever address is served."),
+    ] = None,
+    cors_origins: Annotated[
+        str | None,
+        typer.Option(help="Whose pages may ask from a browser: origins with commas between. [default: none]"),
     ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
@@ -43,6 +47,7 @@ def serve(
         "database": database,
         "durability": durability,
         "insecure_no_auth": insecure_no_auth,
+        "cors_origins": cors_origins,
         "log_level": log_level,
         "stop_timeout": stop_timeout,
     }

@@ -1,5 +1,6 @@
 """Plain synchronous calls of the REST API: no thread, no buffer, errors raised."""
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -7,6 +8,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import urllib3
 
+from datacat.client.arguments import checked_key
 from datacat.client.encode import encode_data
 from datacat.client.transport import USER_AGENT, reason_of
 from datacat.model.errors import RequestFailed
@@ -19,14 +21,19 @@ class DatacatClient:
 
     Args:
         url: where the service is.
+        key: what it asks for, where it does; by default ``DATACAT_KEY``.
         timeout: seconds to wait for it.
 
     Raises:
+        ValueError: ``key`` cannot be one.
         RequestFailed: from every method, when the service refuses or does not answer.
     """
 
-    def __init__(self, url: str = "http://localhost:8080", *, timeout: float = 10.0) -> None:
+    def __init__(
+        self, url: str = "http://localhost:8080", *, key: str | None = None, timeout: float = 10.0
+    ) -> None:
         self.url = url.rstrip("/")
+        self._key = checked_key(key or os.environ.get("DATACAT_KEY"))
         self._pool = urllib3.PoolManager(retries=False, timeout=timeout)
 
     def register_session(self, product: str | None = None, version: str | None = None, **fields: Any) -> str:
@@ -115,6 +122,8 @@ class DatacatClient:
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         data = None if body is None else encode_data(body)
         try:
             response = self._pool.request(method, self.url + path, body=data, headers=headers)

@@ -87,3 +87,11 @@ def label(value: object, name: str) -> str | None:
     if len(value) > limits.MAX_NAME_LENGTH:
         raise ValueError(f"{name} must have at most {limits.MAX_NAME_LENGTH} characters, it has {len(value)}")
     return value
+
+
+def checked_key(key: str | None) -> str | None:
+    """What can be sent as a key; None and what is empty is none."""
+    key = (key or "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("key must be what datacat keys create printed, a single word of ASCII")
+    return key or None

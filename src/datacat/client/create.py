@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from datacat.client.arguments import Tags, label, tag_list
+from datacat.client.arguments import Tags, checked_key, label, tag_list
 from datacat.client.claim import Claim, claim
 from datacat.client.monitors import Monitors
 from datacat.client.options import DEFAULT_URL, Options, check_options
@@ -50,6 +50,7 @@ class NoopSession(Session):
 def create_session(
     url: str | None = None,
     *,
+    key: str | None = None,
     product: str | None = None,
     version: str | None = None,
     environment: str | None = None,
@@ -65,6 +66,7 @@ def create_session(
 
     Args:
         url: the service; by default ``DATACAT_URL``, else ``http://localhost:8080``.
+        key: what the service asks for, where it does; by default ``DATACAT_KEY``.
         product: the program's name.
         version: the program's version.
         environment: ``production``, ``staging`` …
@@ -100,7 +102,7 @@ def create_session(
         )
     if transport is not None:
         options.setdefault("journal", False)
-    behaviour = Options(url=chosen, **options)
+    behaviour = Options(url=chosen, key=checked_key(key or os.environ.get("DATACAT_KEY")), **options)
     clock = clock or SystemClock()
     start = Start(
         time=clock.now(),

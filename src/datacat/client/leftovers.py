@@ -11,7 +11,7 @@ from datacat.client.delivery import Delivery, Step
 from datacat.client.epilogue import WithLastWords, last_words
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import Leftover, leftover_folders, open_leftover, remove_abandoned, set_aside
-from datacat.client.transport import HttpTransport, Transport
+from datacat.client.transport import Transport
 from datacat.model.clock import Clock
 
 logger = logging.getLogger("datacat.client")
@@ -62,13 +62,20 @@ def leftovers(root: Path, clock: Clock, complain: Callable[[str], None]) -> Iter
 
 
 def deliver_one(
-    folder: Path, clock: Clock, *, free_by: float, deadline: float, verdict_follows: bool = False
+    folder: Path,
+    clock: Clock,
+    make_transport: Callable[[str, str], Transport],
+    *,
+    free_by: float,
+    deadline: float,
+    verdict_follows: bool = False,
 ) -> None:
     """Deliver what one program left, as far as that is possible in the time.
 
     Args:
         folder: its journal.
         clock: the time.
+        make_transport: a way to a server's URL, for what an origin wrote.
         free_by: until when to wait for somebody else who holds it, and may deliver it, or be killed
             before that; by :func:`time.monotonic`, as is ``deadline``.
         deadline: until when to try.
@@ -82,7 +89,7 @@ def deliver_one(
         if leftover.first == 0:
             leftover.remove()
             return
-        transport = HttpTransport(leftover.about.url, leftover.about.origin)
+        transport = make_transport(leftover.about.url, leftover.about.origin)
         delivery = delivery_of(leftover, clock, transport, verdict_follows=verdict_follows)
         try:
             while (step := delivery.step()) is not Step.NOTHING and time.monotonic() < deadline:

@@ -22,6 +22,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """How a session behaves; see :func:`datacat.create_session`."""
 
     url: str = DEFAULT_URL
+    key: str | None = None
     capture_exceptions: bool = True
     end_at_exit: bool = True
     exit_timeout: float = EXIT_TIMEOUT
@@ -42,7 +43,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         TypeError: there is no such option.
         ValueError: an option has no such value.
     """
-    known = set(Options.__struct_fields__) - {"url"}
+    known = set(Options.__struct_fields__) - {"url", "key"}
     if unknown := set(options) - known:
         raise TypeError(
             f"create_session has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"

@@ -18,7 +18,7 @@ from datacat.client.journals import claim_leftovers, open_journal
 from datacat.client.memory import MemoryStage
 from datacat.client.options import Options
 from datacat.client.shipper import Shipper
-from datacat.client.transport import HttpTransport, Transport
+from datacat.client.transport import Transport, transports
 from datacat.model.clock import Clock
 from datacat.model.records import Base, Origin, Start
 
@@ -89,12 +89,13 @@ class Recorder:
         self._buffer = Buffer(clock, memory, journal, last_seq=last_seq)
         self.append = self._buffer.append
         self._backlog = Backlog(self._buffer, clock, after=last_seq, start=line[1:])
+        to_server = transports(options.url, options.key)
         self._shipper = Shipper(
             session_id,
             self._buffer,
             self._backlog,
-            transport or HttpTransport(options.url, origin),
-            leftovers=claim_leftovers(clock, HttpTransport) if journal and ship_leftovers else None,
+            transport or to_server(options.url, origin),
+            leftovers=claim_leftovers(clock, to_server) if journal and ship_leftovers else None,
             contact_every=contact_every,
             complain=complain,
         )

@@ -291,7 +291,7 @@ class Session:
             RequestFailed: the server refuses or does not answer.
         """
         self.flush()
-        return DatacatClient(self.options.url).get_session(self.session_id)
+        return DatacatClient(self.options.url, key=self.options.key).get_session(self.session_id)
 
     def flush(self, timeout: float = 5) -> bool:
         """Wait until the server has everything, at most ``timeout`` seconds; whether it has."""

@@ -2,6 +2,7 @@
 
 import codecs
 import zlib
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -61,8 +62,9 @@ class _Answer(Struct):
 class HttpTransport:
     """Batches over HTTP, compressed, on a connection that is kept."""
 
-    def __init__(self, url: str, origin: str = "app") -> None:
+    def __init__(self, url: str, origin: str = "app", key: str | None = None) -> None:
         self._url = url.rstrip("/")
+        self._key = key
         self._origin = origin
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
 
@@ -73,6 +75,8 @@ class HttpTransport:
             "Datacat-Origin": self._origin,
             "User-Agent": USER_AGENT,
         }
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         if len(body) >= _COMPRESS_FROM:
             packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
             body = packer.compress(body) + packer.flush()
@@ -104,6 +108,12 @@ class HttpTransport:
             if (pool := self._pool.pools.get(key)) is not None:
                 pool.close()
         self._pool.clear()
+
+
+def transports(url: str, key: str | None) -> Callable[[str, str], HttpTransport]:
+    """Ways to any server, for what an origin wrote; the key is shown to the server at ``url`` alone."""
+    own = url.rstrip("/")
+    return lambda to, origin: HttpTransport(to, origin, key if to.rstrip("/") == own else None)
 
 
 def reason_of(error: Exception) -> str:

@@ -17,6 +17,7 @@ from datacat.client.outside import Silent
 from datacat.client.procfs import Processor, kind_of
 from datacat.client.pulse import ENDED, RUNNING
 from datacat.client.recorder import Recorder
+from datacat.client.transport import transports
 from datacat.model import causes
 from datacat.model.clock import SystemClock
 from datacat.model.records import Event, Exit, Level, Metric, Origin, Start
@@ -151,4 +152,12 @@ class WatchdogLog:
     def _deliver_journal(self, deadline: float) -> None:
         """What is left of the program's own records."""
         if self._folder is not None:
-            deliver_one(self._folder, self._clock, free_by=deadline, deadline=deadline, verdict_follows=True)
+            to_server = transports(self._options.url, self._options.key)
+            deliver_one(
+                self._folder,
+                self._clock,
+                to_server,
+                free_by=deadline,
+                deadline=deadline,
+                verdict_follows=True,
+            )

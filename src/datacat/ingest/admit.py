@@ -6,9 +6,9 @@ limits, given the server's time where it brought none.
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field, structs
 
-from datacat.model.errors import InvalidInput
+from datacat.model.errors import InvalidInput, KeyForbids
 from datacat.model.ids import new_session_id, parse_session_id
 from datacat.model.limits import MAX_CONTACT_TIMEOUT
 from datacat.model.records import (
@@ -24,6 +24,7 @@ from datacat.model.records import (
     Name,
     Origin,
     Record,
+    Rejected,
     Start,
     State,
     Tags,
@@ -151,6 +152,23 @@ def records(session_id: str, origin: str, body: bytes) -> Batch:
             expected="app, watchdog, parent or server",
         )
     return Batch(session_id, written_by, codec.decode_batch(body))
+
+
+def confined(batch: Batch, product: str) -> Batch:
+    """The batch of somebody who may record this product alone: a session that it begins is of it.
+
+    Raises:
+        KeyForbids: it is to be of another.
+    """
+    records: list[Record | Rejected] = []
+    for record in batch.records:
+        if type(record) is Start:
+            if record.product not in (None, product):
+                raise KeyForbids.of_product(record.product, product)
+            records.append(structs.replace(record, product=product))
+        else:
+            records.append(record)
+    return Batch(batch.session_id, batch.origin, records, product)
 
 
 def _plain(session_id: str, record: Record) -> Batch:

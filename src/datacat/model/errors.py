@@ -7,6 +7,9 @@
     ├── UnknownSession      no session has this id
     ├── SequenceGap         a batch begins beyond what the server has; carries last_seq
     ├── Busy                the server has no room now; carries retry_after
+    ├── RateLimited         this key brings too much; carries retry_after
+    ├── KeyRefused          no key where one is needed, or none that opens; carries code
+    ├── KeyForbids          the key is good, but not for this
     ├── StoreError          the database cannot do it; what was stored is untouched
     │   └── StoreUnavailable    for now: full disk, locked, stopping; trying again may help
     ├── ConfigurationError  a setting cannot work; the message carries the cure
@@ -70,6 +73,32 @@ class Busy(DatacatError):
     def __init__(self, reason: str, *, retry_after: int = 1) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class RateLimited(DatacatError):
+    """This key brings more than it may; ask again in ``retry_after`` seconds."""
+
+    def __init__(self, reason: str, *, retry_after: int) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class KeyRefused(DatacatError):
+    """There is no key where one is needed, or it opens nothing: ``code`` says which."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class KeyForbids(DatacatError, PermissionError):
+    """The key is good, but not for this: it lacks a scope, or is bound to another product."""
+
+    @classmethod
+    def of_product(cls, found: str | None, bound: str) -> "KeyForbids":
+        """The key is bound to one product, and this is about another."""
+        of = "no product" if found is None else f"the product {found!r}"
+        return cls(f"this key is for the product {bound!r} alone, and this is of {of}: use a key of that one")
 
 
 class StoreError(DatacatError):

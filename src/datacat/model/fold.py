@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from datacat.model import limits
-from datacat.model.errors import InvalidInput, SequenceGap, UnknownSession
+from datacat.model.errors import InvalidInput, KeyForbids, SequenceGap, UnknownSession
 from datacat.model.lifecycle import CONTACT_LOST, HANG_EVENTS, RECOVERY_EVENTS
 from datacat.model.problems import Problem
 from datacat.model.records import (
@@ -76,7 +76,10 @@ def fold(session: Session | None, batch: Batch, received: int) -> Folded:
     Raises:
         UnknownSession: there is no session, and the batch does not begin with a start record.
         SequenceGap: the batch begins beyond the next number.
+        KeyForbids: the session is of another product than the batch may be for.
     """
+    if batch.product is not None and session is not None and session.product != batch.product:
+        raise KeyForbids.of_product(session.product, batch.product)
     last_seq = session.last_seq.get(batch.origin, 0) if session else 0
     first_seq = _first_seq(batch.records[0]) if batch.records else last_seq
     if batch.origin is not Origin.API and first_seq > last_seq + 1:

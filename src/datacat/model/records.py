@@ -132,11 +132,15 @@ class Rejected(Struct, frozen=True, gc=False):
 
 
 class Batch(Struct, frozen=True):
-    """What one request brings: one origin's records for one session, in order."""
+    """What one request brings: one origin's records for one session, in order.
+
+    ``product``: the session must be of it, as whoever sends it may record no other; None for any.
+    """
 
     session_id: str
     origin: Origin
     records: list[Record | Rejected]
+    product: str | None = None
 
 
 class Answer(Struct, frozen=True):

@@ -38,8 +38,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         ConfigurationError: the address or the port cannot be had.
         StoreError: the database cannot be served from.
     """
-    check_address(settings)
-    check_store(settings)
+    check_address(settings, asks_for_keys=check_store(settings))
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

@@ -29,8 +29,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="What an answered record survives: full a power cut, normal a killed process."),
     ] = "full"
     insecure_no_auth: Annotated[
-        bool, Meta(description="Serve an address that others can reach, with no key asked.")
+        bool, Meta(description="Ask for no key, whatever address is served and whatever keys there are.")
     ] = False
+    cors_origins: Annotated[
+        str,
+        Meta(
+            description="Whose pages may ask from a browser: origins with commas between, or *; none without."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
     ] = "info"
@@ -62,17 +68,31 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | No
     return msgspec.convert(values, Settings, strict=False)
 
 
-def check_address(settings: Settings) -> None:
-    """Refuse to serve an address that others can reach without being told that this is meant.
+def split(text: str) -> list[str]:
+    """The words of a setting that holds several.
+
+    >>> split("https://a.example, https://b.example")
+    ['https://a.example', 'https://b.example']
+    """
+    return [word for each in text.split(",") if (word := each.strip())]
+
+
+def check_address(settings: Settings, *, asks_for_keys: bool) -> None:
+    """Refuse to serve an address that others can reach where no key is asked, unless told that this is meant.
+
+    Args:
+        settings: with the address.
+        asks_for_keys: whether a key was ever made.
 
     Raises:
         ConfigurationError: with the cure.
     """
-    if settings.insecure_no_auth or _is_loopback(settings.host):
+    if settings.insecure_no_auth or asks_for_keys or _is_loopback(settings.host):
         return
     raise ConfigurationError(
         f"refusing to listen on {settings.host}: anybody who reaches that address could read and write every "
-        "session. Listen on 127.0.0.1 (the default), or pass --insecure-no-auth if you mean it"
+        "session. Listen on 127.0.0.1 (the default), make a key with datacat keys create, or pass "
+        "--insecure-no-auth if you mean it"
     )
 
 

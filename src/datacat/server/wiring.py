@@ -1,5 +1,6 @@
 """Which parts stand behind the ports: the only place that picks a database."""
 
+from contextlib import closing
 from pathlib import Path
 
 from litestar import Litestar
@@ -9,7 +10,9 @@ from datacat.grafana import flat
 from datacat.grafana.export import export_sessions
 from datacat.ingest.committer import Committer
 from datacat.model.clock import SystemClock
-from datacat.server.settings import Settings
+from datacat.server.settings import Settings, split
+from datacat.store.keys import KeyStore
+from datacat.store.sqlite.keys import SqliteKeyReader, SqliteKeyStore
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
@@ -21,15 +24,28 @@ def build(settings: Settings) -> Litestar:
     return create_app(
         ingest=Committer(lambda: SqliteWriter(path, durability=settings.durability), clock),
         open_reader=lambda: SqliteReader(path),
+        open_keys=lambda: SqliteKeyReader(path),
         clock=clock,
+        asks_no_key=settings.insecure_no_auth,
+        cors_origins=split(settings.cors_origins),
         more_handlers=[export_sessions, *flat.HANDLERS],
     )
 
 
-def check_store(settings: Settings) -> None:
-    """Open the database once, and close it.
+def key_store(settings: Settings) -> KeyStore:
+    """The keys, to be managed; the database is made where it is missing.
+
+    Raises:
+        StoreError: it cannot be used; says why.
+    """
+    return SqliteKeyStore(Path(settings.database))
+
+
+def check_store(settings: Settings) -> bool:
+    """Open the database once, and close it; whether a key was ever made.
 
     Raises:
         StoreError: it cannot be served from; says why.
     """
-    SqliteWriter(Path(settings.database), durability=settings.durability).close()
+    with closing(key_store(settings)) as keys:
+        return keys.any()

@@ -9,7 +9,17 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from datacat.model.errors import Busy, InvalidInput, SequenceGap, StoreError, StoreUnavailable, UnknownSession
+from datacat.model.errors import (
+    Busy,
+    InvalidInput,
+    KeyForbids,
+    KeyRefused,
+    RateLimited,
+    SequenceGap,
+    StoreError,
+    StoreUnavailable,
+    UnknownSession,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -17,6 +27,10 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "not_json": (400, "The body is not JSON"),
     "bad_utf8": (400, "The text is not UTF-8"),
     "bad_compression": (400, "The body cannot be decompressed"),
+    "key_missing": (401, "A key is needed"),
+    "key_unknown": (401, "The key is not known"),
+    "key_revoked": (401, "The key is revoked"),
+    "key_forbids": (403, "The key is not good for this"),
     "unknown_session": (404, "No such session"),
     "unknown_path": (404, "No such path"),
     "method_not_allowed": (405, "The path does not know this method"),
@@ -44,6 +58,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "unknown_origin": (422, "The origin is not known"),
     "unknown_type": (422, "The record type is not known"),
     "not_contiguous": (422, "The numbers of a batch leave a gap or go back"),
+    "rate_limited": (429, "Too many records a second"),
     "internal_error": (500, "The server made a mistake"),
     "store_error": (500, "The database refused"),
     "busy": (503, "The server is busy"),
@@ -99,6 +114,16 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
                 ),
                 {},
             )
+        case KeyRefused():
+            return problem(error.code, str(error), field="Authorization"), {
+                "WWW-Authenticate": 'Bearer realm="datacat"'
+                if error.code == "key_missing"
+                else 'Bearer realm="datacat", error="invalid_token"'
+            }
+        case KeyForbids():
+            return problem("key_forbids", str(error), field="Authorization"), {}
+        case RateLimited():
+            return problem("rate_limited", str(error)), {"Retry-After": str(error.retry_after)}
         case Busy():
             return problem("busy", str(error)), {"Retry-After": str(error.retry_after)}
         case StoreUnavailable():

@@ -46,11 +46,12 @@ def test_a_missing_settings_file_is_told():
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_is_served(host):
-    check_address(Settings(host=host))
+    check_address(Settings(host=host), asks_for_keys=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
-def test_another_address_is_refused_with_the_cure_unless_it_is_meant(host):
+def test_another_address_is_refused_with_the_cure_unless_keys_are_asked_or_it_is_meant(host):
     with pytest.raises(ConfigurationError, match="--insecure-no-auth"):
-        check_address(Settings(host=host))
-    check_address(Settings(host=host, insecure_no_auth=True))
+        check_address(Settings(host=host), asks_for_keys=False)
+    check_address(Settings(host=host, insecure_no_auth=True), asks_for_keys=False)
+    check_address(Settings(host=host), asks_for_keys=True)

@@ -22,6 +22,7 @@ from datacat.client.parent.report import exit_record, max_rss_bytes
 from datacat.client.parent.signals import FORWARDED, Attention, is_for_child
 from datacat.client.parent.stderr import Stderr, is_open
 from datacat.client.recorder import Recorder
+from datacat.client.transport import transports
 from datacat.model.clock import Clock
 from datacat.model.ids import new_session_id
 from datacat.model.limits import MAX_NAME_LENGTH
@@ -188,4 +189,5 @@ class _Watch:
             folder = journal_root(os.environ).absolute() / self._session_id
             now = time.monotonic()
             deadline = now + self._program.options.exit_timeout
-            deliver_one(folder, self._clock, free_by=now + _OTHERS_DELIVER, deadline=deadline)
+            to_server = transports(self._program.options.url, self._program.options.key)
+            deliver_one(folder, self._clock, to_server, free_by=now + _OTHERS_DELIVER, deadline=deadline)

@@ -1,0 +1,89 @@
+"""Who may ask what: ``Authorization: Bearer`` and a key, RFC 6750.
+
+Where no key was ever made, or none is to be asked, everybody may do everything; from the first key on each
+request needs one. Every path needs one unless it is named here, so that a new one is never open by mistake.
+"""
+
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from datacat.model.errors import KeyForbids, KeyRefused
+from datacat.model.keys import Grant, KeyScope, grant_of, opens, parse_key
+from datacat.store.keys import KeyReader
+
+_OPEN: Final = ("/healthz", "/readyz", "/docs", "/openapi.json")
+"""What is there to see without a key: that the service lives, and how it is spoken to."""
+
+_SCOPES: Final[dict[str, KeyScope]] = {"GET": "read", "HEAD": "read", "POST": "ingest"}
+
+_ANYBODY: Final = Grant()
+
+
+class Gate:
+    """Looks at keys.
+
+    Args:
+        keys: those that there are.
+        asks_none: let everybody in.
+    """
+
+    def __init__(self, keys: KeyReader, *, asks_none: bool) -> None:
+        self._keys = keys
+        self._asks_none = asks_none
+
+    def grant(self, authorization: str | None) -> Grant:
+        """What whoever sends this header may do; None where there is none.
+
+        Raises:
+            KeyRefused: ``key_missing``, ``key_unknown`` or ``key_revoked``.
+        """
+        if self._asks_none or not self._keys.any():
+            return _ANYBODY
+        if authorization is None:
+            raise KeyRefused(
+                "key_missing",
+                "this service asks for a key: send Authorization: Bearer KEY, or set DATACAT_KEY where the "
+                "client or the command runs; datacat keys create makes one",
+            )
+        scheme, _, text = authorization.partition(" ")
+        written = parse_key(text.strip()) if scheme.lower() == "bearer" else None
+        if written is None:
+            raise KeyRefused(
+                "key_unknown", "Authorization holds no datacat key: it is written Bearer datacat_…, whole"
+            )
+        key_id, secret = written
+        key = self._keys.find(key_id)
+        if not opens(key, secret) or key is None:
+            raise KeyRefused(
+                "key_unknown", f"datacat_{key_id}_… opens nothing here: datacat keys list shows those that do"
+            )
+        if key.revoked_at is not None:
+            raise KeyRefused(
+                "key_revoked",
+                f"the key {key.name!r} ({key_id}) is revoked: datacat keys create makes another",
+            )
+        return grant_of(key)
+
+
+def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let a request through, with ``auth`` as its grant.
+
+    Raises:
+        KeyRefused: see :meth:`Gate.grant`.
+        KeyForbids: the key has not the scope that this call needs.
+    """
+    path = connection.scope["path"]
+    if any(path == each or path.startswith(f"{each}/") for each in _OPEN):
+        connection.scope["auth"] = _ANYBODY
+        return
+    gate: Gate = connection.app.state.gate
+    grant = gate.grant(connection.headers.get("authorization"))
+    method = str(connection.scope.get("method"))
+    needed: KeyScope = handler.opt.get("key_scope") or _SCOPES.get(method, "admin")
+    if not grant.allows(needed):
+        raise KeyForbids(
+            f"{method} {path} needs a key with the scope {needed}, and this one has {', '.join(sorted(grant.scopes))}"
+        )
+    connection.scope["auth"] = grant

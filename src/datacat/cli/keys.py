@@ -1,0 +1,160 @@
+"""``datacat keys``: who may record, read and administer. They are kept in the database of the service."""
+
+import os
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from datacat.cli.service import fail, safe
+from datacat.client.arguments import label
+from datacat.model.errors import ConfigurationError, StoreError
+from datacat.model.keys import Key, KeyScope, new_key
+from datacat.wire.codec import encode
+from datacat.wire.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from datacat.store.keys import KeyStore
+
+app = typer.Typer(help="Keys: who may record, read and administer.", no_args_is_help=True)
+
+Database = Annotated[
+    str | None, typer.Option(help="The service's SQLite file. [default: DATACAT_DATABASE, or datacat.db]")
+]
+Config = Annotated[Path | None, typer.Option(help="A TOML file with the service's settings.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+
+SCOPES = get_args(KeyScope)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is for, so that it is known again in the list.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="ingest, read or admin; may be said more than once. [default: ingest]"),
+    ] = None,
+    product: Annotated[str | None, typer.Option(help="Good for this product alone.")] = None,
+    records_per_second: Annotated[
+        int | None, typer.Option(min=1, max=10**9, help="How many records a second it may bring.")
+    ] = None,
+    database: Database = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key, and print it: it is shown once, and kept nowhere.
+
+    From the first key on, the service asks for one at every request. It need not be started again.
+    """
+    for each in scope or ():
+        if each not in SCOPES:
+            raise typer.BadParameter(f"--scope is one of {', '.join(SCOPES)}, found {each!r}")
+    if not label(name, "NAME"):
+        raise typer.BadParameter("NAME says what the key is for: datacat keys create ci")
+    scopes = cast("tuple[KeyScope, ...]", tuple(each for each in SCOPES if each in (scope or ["ingest"])))
+    key, text = new_key(
+        name,
+        scopes,
+        time.time_ns() // 1_000,
+        product=label(product, "--product"),
+        records_per_second=records_per_second,
+    )
+    path, store = _open(database, config)
+    with closing(store):
+        first = not store.any()
+        store.add(key)
+    if as_json:
+        typer.echo(encode({**_view(key), "key": text}))
+        return
+    typer.echo(text)
+    told = Console(stderr=True, highlight=False, soft_wrap=True)
+    told.print(f"[dim]{safe(_may(key))}; kept in {safe(path)}. It is not shown again.[/]")
+    told.print("[dim]Set it as DATACAT_KEY where the program or the command runs.[/]")
+    if first:
+        told.print("[yellow]It is the first: from now on every request needs a key.[/]")
+
+
+@app.command(name="list")
+def list_keys(database: Database = None, config: Config = None, as_json: AsJson = False) -> None:
+    """List the keys, oldest first: never what opens with them."""
+    path, store = _open(database, config, must_exist=True)
+    with closing(store):
+        keys = store.all()
+    if as_json:
+        for key in keys:
+            typer.echo(encode(_view(key)))
+        return
+    if not keys:
+        typer.echo(f"no keys in {path}: the service asks for none")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("id", "name", "may", "product", "records/s", "made", "revoked"):
+        table.add_column(column)
+    for key in keys:
+        rate = "" if key.records_per_second is None else f"{key.records_per_second:,}"
+        style = "dim strike" if key.revoked_at else ""
+        made, revoked = _day(key.created_at), "" if key.revoked_at is None else _day(key.revoked_at)
+        scopes = ", ".join(key.scopes)
+        table.add_row(
+            key.id, safe(key.name), scopes, safe(key.product or "all"), rate, made, revoked, style=style
+        )
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As datacat keys list shows it.")],
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Revoke a key: from this moment on it opens nothing."""
+    path, store = _open(database, config, must_exist=True)
+    with closing(store):
+        revoked = store.revoke(key_id, time.time_ns() // 1_000)
+        known = store.find(key_id)
+    if revoked:
+        typer.echo(f"{key_id} is revoked")
+    elif known is not None:
+        typer.echo(f"{key_id} was revoked before")
+    else:
+        fail(f"no key {key_id} is in {path}: datacat keys list shows those that are")
+
+
+def _open(database: str | None, config: Path | None, *, must_exist: bool = False) -> tuple[Path, "KeyStore"]:
+    from datacat.server import settings, wiring  # half a second, which --help need not wait
+
+    try:
+        chosen = settings.load({"database": database}, os.environ, config)
+        path = Path(chosen.database).absolute()
+        if must_exist and not path.exists():
+            fail(f"there is no database {path}: name the service's with --database")
+        return path, wiring.key_store(chosen)
+    except (ConfigurationError, StoreError) as error:
+        fail(str(error))
+
+
+def _view(key: Key) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": key.scopes,
+        "product": key.product,
+        "records_per_second": key.records_per_second,
+        "created_at": rfc3339(key.created_at),
+        "revoked_at": None if key.revoked_at is None else rfc3339(key.revoked_at),
+    }
+
+
+def _may(key: Key) -> str:
+    of = f" of {key.product}" if key.product else ""
+    rate = f", {key.records_per_second:,} records a second at most" if key.records_per_second else ""
+    return f"good for {', '.join(key.scopes)}{of}{rate}"
+
+
+def _day(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M")

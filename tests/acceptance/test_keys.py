@@ -1,0 +1,39 @@
+"""A program and a service that asks for keys."""
+
+import pytest
+from tests.api.test_keys import make
+
+import datacat
+from datacat.client.api import DatacatClient
+from datacat.model.errors import RequestFailed
+
+
+def test_a_program_shows_its_key_and_one_without_loses_nothing(service, journals, monkeypatch):
+    _, key = make(service.database, "ci", "ingest", "read")
+    without = datacat.create_session(service.url, product="editor", capture_exceptions=False)
+    without.log_event("saved")
+    assert not without.flush(timeout=1)
+    assert "401" in str(without.stats.last_error)
+    without.end()
+    client = DatacatClient(service.url, key=key)
+    with pytest.raises(RequestFailed, match="no session"):
+        client.get_session(without.session_id)
+    # The next program has a key, and brings what the first one left.
+    monkeypatch.setenv("DATACAT_KEY", key)
+    with datacat.create_session(service.url, product="editor", capture_exceptions=False) as session:
+        session.log_event("loaded")
+        assert session.flush(timeout=10)
+        assert session.get_details()["events"][0]["name"] == "loaded"
+
+
+def test_a_key_that_cannot_be_one_is_refused_where_it_is_set():
+    with pytest.raises(ValueError, match="datacat keys create"):
+        datacat.create_session("http://localhost:1", key="two words")
+
+
+def test_a_key_is_shown_to_its_own_server_alone():
+    from datacat.client.transport import transports
+
+    to_server = transports("http://a.example/", "secret")
+    assert to_server("http://a.example", "app")._key == "secret"
+    assert to_server("http://b.example", "app")._key is None
