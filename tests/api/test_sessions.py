@@ -170,3 +170,16 @@ def test_the_documentation_asks_nothing_of_the_internet(api):
         if address.startswith("/"):
             assert api.raw("GET", address).status == 200
     assert "https://" not in page.replace("https://spec.openapis.org", "")
+
+
+def test_a_session_that_is_deleted_is_gone_with_all_that_it_recorded(api):
+    session_id = api.create(product="deleted")
+    api.call("POST", f"/api/sessions/{session_id}/events", {"name": "saved"})
+    assert api.call("DELETE", f"/api/sessions/{session_id}") == (200, {"status": "ok"})
+    for path in ("", "/events", "/state", "/dossier"):
+        assert api.call("GET", f"/api/sessions/{session_id}{path}")[0] == 404
+    assert api.call("GET", "/api/sessions?product=deleted")[1]["sessions"] == []
+    assert all(each["product"] != "deleted" for each in api.call("GET", "/api/products")[1])
+    assert api.call("POST", f"/api/sessions/{session_id}/events", {"name": "late"})[0] == 404
+    status, problem = api.call("DELETE", f"/api/sessions/{session_id}")
+    assert (status, problem["code"]) == (404, "unknown_session")

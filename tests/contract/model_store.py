@@ -28,9 +28,11 @@ from datacat.store.port import (
     Overdue,
     Place,
     ProblemCount,
+    Reason,
     Scope,
     SeriesPoint,
     SessionCount,
+    Size,
     TimedEvent,
     Wanted,
     Window,
@@ -48,6 +50,7 @@ class ModelStore:
         self.rows: dict[str, tuple[list[Event], list[Metric]]] = {}
         self.made: dict[str, list[Change]] = {}
         self.found: dict[tuple[str, ProblemKind, int], Problem] = {}
+        self.removals: dict[Reason, int] = {}
         self.named: dict[tuple[str | None, str | None, str | None], int] = {}
 
     @contextmanager
@@ -82,6 +85,20 @@ class ModelStore:
                 known = self.found.get(key)
                 evidence = problem.evidence or (known.evidence if known else EMPTY)
                 self.found[key] = msgspec.structs.replace(problem, evidence=evidence)
+
+    def remove(self, session_id: str, reason: Reason, now: int) -> bool:
+        if session_id not in self.known:
+            return False
+        del self.known[session_id], self.rows[session_id], self.made[session_id]
+        self.found = {key: problem for key, problem in self.found.items() if key[0] != session_id}
+        self.removals[reason] = self.removals.get(reason, 0) + 1
+        return True
+
+    def sweep(self, rows: int) -> int:
+        return 0
+
+    def give_back(self, pages: int) -> int:
+        return 0
 
     def sessions(self, after: str | None, limit: int) -> list[Session]:
         ids = list(self.known)
@@ -284,6 +301,17 @@ class ModelStore:
             and now - max(s.updated_at, listening_since) > s.contact_timeout * 1e6
         ]
         return sorted(found, key=lambda o: o.updated_at + o.contact_timeout * 1e6)[:limit]
+
+    def expired(self, product: str | None, before: int, limit: int) -> list[str]:
+        found = [s for s in self.known.values() if s.product == product]
+        return [s.id for s in found if s.created_at < before and s.updated_at < before][:limit]
+
+    def oldest_finished(self, limit: int) -> list[str]:
+        found = [s for s in self.known.values() if not s.active]
+        return [s.id for s in sorted(found, key=lambda s: s.created_at)][:limit]
+
+    def size(self) -> Size:
+        return Size(0, 0, 0, 0, self.removals)
 
     def _rows(self, session_id: str) -> tuple[list[Event], list[Metric]]:
         if session_id not in self.known:

@@ -76,6 +76,18 @@ class StoreMachine(RuleBasedStateMachine):
         outcomes = commit(self.writer, group, self.now)
         assert [repr(each) for each in outcomes] == [repr(each) for each in expected]
 
+    @rule(session_id=st.sampled_from(IDS))
+    def remove_a_session(self, session_id: str) -> None:
+        removed = []
+        for store in (self.model, self.writer):
+            with store.transaction() as transaction:
+                removed.append(transaction.remove(session_id, "asked", self.now))
+        assert removed[0] == removed[1]
+
+    @rule(rows=st.integers(1, 5))
+    def take_away_some_of_what_was_removed(self, rows: int) -> None:
+        assert self.writer.sweep(rows) <= rows
+
     @rule()
     def open_the_database_again(self) -> None:
         self.writer.close()
@@ -116,6 +128,18 @@ class StoreMachine(RuleBasedStateMachine):
                         for store in (self.reader, self.model)
                     ]
                     assert behind[0] == behind[1]
+            for product in (None, "a"):
+                expired = [sorted(each.expired(product, self.now, 99)) for each in (self.reader, self.model)]
+                assert expired[0] == expired[1]
+        assert self.reader.oldest_finished(99) == self.model.oldest_finished(99)
+        everything = [
+            sorted(
+                store.newest_events(Scope(), None, frozenset(), "debug", 99),
+                key=lambda each: (each.session_id, each.event.time, each.event.name),
+            )
+            for store in (self.reader, self.model)
+        ]
+        assert everything[0] == everything[1]
         overdue = [
             sorted(map(repr, each.overdue(self.now, self.now - 1_000_000, 99)))
             for each in (self.reader, self.model)

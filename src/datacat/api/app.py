@@ -18,8 +18,10 @@ from datacat.api.rows import EventsController, MetricsController
 from datacat.api.sessions import SessionsController
 from datacat.api.states import StatesController
 from datacat.ingest.committer import Committer
+from datacat.ingest.janitor import Janitor
 from datacat.ingest.liveness import Liveness
 from datacat.model.clock import Clock
+from datacat.model.retention import Retention
 from datacat.store.keys import KeyReader
 from datacat.store.port import Reader
 
@@ -30,6 +32,7 @@ def create_app(
     open_reader: Callable[[], Reader],
     open_keys: Callable[[], KeyReader],
     clock: Clock,
+    kept: Retention | None = None,
     asks_no_key: bool = False,
     cors_origins: Sequence[str] = (),
     more_handlers: Sequence[ControllerRouterHandler] = (),
@@ -41,6 +44,7 @@ def create_app(
         open_reader: called once the store is there.
         open_keys: the same, for the keys.
         clock: the server's time.
+        kept: which sessions, and for how long; None for all of them.
         asks_no_key: let everybody in, whatever keys there are.
         cors_origins: whose pages may ask from a browser.
         more_handlers: routes of other stations, such as the Grafana export.
@@ -53,7 +57,8 @@ def create_app(
         with closing(open_reader()) as reader, closing(open_keys()) as keys:
             app.state.reader = reader
             app.state.gate = Gate(keys, asks_none=asks_no_key)
-            async with Liveness(ingest, reader, clock).running():
+            app.state.janitor = Janitor(ingest, reader, clock, kept or Retention())
+            async with Liveness(ingest, reader, clock).running(), app.state.janitor.running():
                 yield
         await ingest.stop()
 

@@ -11,6 +11,7 @@ from litestar.params import SkipValidation
 
 from datacat.ingest.committer import Committer
 from datacat.ingest.door import Door
+from datacat.ingest.janitor import Janitor
 from datacat.ingest.throttle import Throttle
 from datacat.model.clock import Clock
 from datacat.query.bound import BoundReader
@@ -21,6 +22,7 @@ Committing = NamedDependency[SkipValidation[Committer]]
 Sessions = NamedDependency[SkipValidation[Reader]]
 ServerClock = NamedDependency[SkipValidation[Clock]]
 Limits = NamedDependency[SkipValidation[Throttle]]
+Removing = NamedDependency[SkipValidation[Janitor]]
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -37,11 +39,16 @@ def provided(committer: Committer, clock: Clock) -> dict[str, Provide]:
         product = request.auth.product
         return whole if product is None else BoundReader(whole, product)
 
+    def janitor(request: AnyRequest) -> Janitor:
+        at_work: Janitor = request.app.state.janitor
+        return at_work
+
     values: dict[str, Any] = {
         "ingest": door,
         "reader": reader,
         "committer": lambda: committer,
         "clock": lambda: clock,
         "throttle": lambda: throttle,
+        "janitor": janitor,
     }
     return {name: Provide(value, sync_to_thread=False) for name, value in values.items()}

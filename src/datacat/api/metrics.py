@@ -8,19 +8,20 @@ https://prometheus.io/docs/practices/naming/.
 import asyncio
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Final
+from typing import Final, get_args
 
 from litestar import Response, get
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from datacat.api.dependencies import Committing, Limits, Sessions
+from datacat.api.dependencies import Committing, Limits, Removing, Sessions
 from datacat.api.openapi import problems
 from datacat.ingest.committer import Committer
+from datacat.ingest.janitor import Janitor, Removed
 from datacat.ingest.throttle import Throttle
 from datacat.query.reliability import MAX_GROUPS
-from datacat.store.port import Reader, Scope, SessionCount
+from datacat.store.port import Reader, Reason, Scope, SessionCount, Size
 from datacat.version import __version__
 
 MOST_VERSIONS: Final = 100
@@ -36,12 +37,14 @@ _STANDING: Final = {
 
 
 @get("/metrics", tags=["health"], responses=problems(503))
-async def metrics(reader: Sessions, committer: Committing, throttle: Limits) -> Response[bytes]:
+async def metrics(
+    reader: Sessions, committer: Committing, throttle: Limits, janitor: Removing
+) -> Response[bytes]:
     """Sessions by product, version and status, and how the service is, in Prometheus's text format."""
     registry = CollectorRegistry()
     for ours in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
         registry.register(ours)
-    registry.register(_Datacat(reader, committer, throttle))
+    registry.register(_Datacat(reader, committer, throttle, janitor))
     body = await asyncio.to_thread(generate_latest, registry)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -49,10 +52,11 @@ async def metrics(reader: Sessions, committer: Committing, throttle: Limits) -> 
 class _Datacat:
     """Our own families, read when they are asked for."""
 
-    def __init__(self, reader: Reader, committer: Committer, throttle: Throttle) -> None:
+    def __init__(self, reader: Reader, committer: Committer, throttle: Throttle, janitor: Janitor) -> None:
         self._reader = reader
         self._committer = committer
         self._throttle = throttle
+        self._janitor = janitor
 
     def describe(self) -> list[Metric]:
         """Nothing beforehand: the registry would ask for everything once more."""
@@ -63,6 +67,7 @@ class _Datacat:
         counts = self._reader.session_counts(Scope(), None, frozenset({"product", "version"}), MAX_GROUPS)
         yield from _sessions(counts)
         yield from _service(self._committer)
+        yield from _stored(self._reader.size(), self._janitor.removed)
         yield CounterMetricFamily(
             "datacat_batches_rate_limited", "Batches of keys that brought too much.", self._throttle.refused
         )
@@ -88,6 +93,29 @@ def _sessions(counts: list[SessionCount]) -> Iterator[Metric]:
         hung.add_metric(labels, sum(count.hung for count in some))
         seconds.add_metric(labels, sum(count.hang_seconds for count in some))
     yield from (sessions, hung, seconds)
+
+
+def _stored(size: Size, removed: Removed) -> Iterator[Metric]:
+    database = GaugeMetricFamily("datacat_database_bytes", "What the database takes.", labels=("part",))
+    for part, of in (("used", size.used), ("free", size.file - size.used), ("log", size.log)):
+        database.add_metric((part,), of)
+    yield database
+    sessions = CounterMetricFamily(
+        "datacat_sessions_removed", "Sessions that were removed.", labels=("reason",)
+    )
+    for reason in get_args(Reason):
+        sessions.add_metric((reason,), size.removals.get(reason, 0))
+    yield sessions
+    yield GaugeMetricFamily(
+        "datacat_sessions_being_removed", "Sessions that are gone, and whose rows are not yet.", size.removed
+    )
+    yield CounterMetricFamily("datacat_rows_removed", "Rows of sessions that were removed.", removed.rows)
+    yield CounterMetricFamily("datacat_removal_seconds", "Seconds that took the writer.", removed.seconds)
+    yield GaugeMetricFamily(
+        "datacat_size_exceeded",
+        "1 where there is more than there may be, and nothing that may go.",
+        removed.cannot,
+    )
 
 
 def _service(committer: Committer) -> Iterator[Metric]:

@@ -3,17 +3,18 @@
 import asyncio
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response, delete, get, post
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from datacat.api import openapi
 from datacat.api.body import read_body
-from datacat.api.dependencies import Ingest, ServerClock, Sessions
+from datacat.api.dependencies import Ingest, Removing, ServerClock, Sessions
 from datacat.api.queries import AskedScope, StatusList, known_id, statuses_of
 from datacat.api.submit import commit, done
 from datacat.api.views import Ok, SessionCreated
 from datacat.ingest import admit
+from datacat.model.errors import UnknownSession
 from datacat.model.ids import parse_session_id
 from datacat.model.records import Answer
 from datacat.query import dossier, sessions
@@ -70,6 +71,22 @@ class SessionsController(Controller):
         session = await asyncio.to_thread(sessions.find, reader, known_id(session_id))
         pieces = sessions.whole(reader, session, sessions.Lists(events, metrics))
         return Stream(sessions.gathered(pieces), media_type="application/json")
+
+    @delete(
+        "/{session_id:str}",
+        status_code=200,
+        responses={**openapi.answers(Ok, "It is gone."), **openapi.problems(404, 503)},
+    )
+    async def delete_session(self, session_id: str, reader: Sessions, janitor: Removing) -> Ok:
+        """Remove a session for good, with all that it recorded. Needs a key with the scope admin.
+
+        It is gone with the answer; its rows are taken away, and their space is free, shortly after.
+        """
+        session = await asyncio.to_thread(sessions.find, reader, known_id(session_id))
+        if not await janitor.remove([session.id], "asked"):
+            raise UnknownSession(session.id)
+        janitor.wake()
+        return Ok()
 
     @get("/{session_id:str}/dossier", responses={**openapi.DOSSIER, **openapi.problems(404, 422, 503)})
     async def get_dossier(self, session_id: str, reader: Sessions, clock: ServerClock) -> Response[bytes]:

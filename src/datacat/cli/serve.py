@@ -30,6 +30,19 @@ def serve(
         str | None,
         typer.Option(help="Whose pages may ask from a browser: origins with commas between. [default: none]"),
     ] = None,
+    retain: Annotated[
+        str | None,
+        typer.Option(
+            help="How long a session is kept after it was last heard of, as 30d. [default: for ever]"
+        ),
+    ] = None,
+    retain_per_product: Annotated[
+        str | None, typer.Option(help="The same for some products, as editor=90d,ci=12h. [default: none]")
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option(help="What the database may hold, as 20GiB: then the oldest go. [default: any size]"),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
     ] = None,
@@ -48,6 +61,9 @@ def serve(
         "durability": durability,
         "insecure_no_auth": insecure_no_auth,
         "cors_origins": cors_origins,
+        "retain": retain,
+        "retain_per_product": retain_per_product,
+        "max_size": max_size,
         "log_level": log_level,
         "stop_timeout": stop_timeout,
     }

@@ -10,9 +10,10 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
@@ -26,6 +27,8 @@ from datacat.store.port import Transaction, Writer
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _STOP_TIMEOUT: Final = 30.0
 
 
@@ -35,6 +38,13 @@ class _Waiting(Struct, gc=False, eq=False):
 
 
 Outcome = Answer | Exception
+
+
+class _Work(Struct, gc=False, eq=False):
+    """What is done between two commits."""
+
+    do: Callable[[Writer], Any]
+    done: "asyncio.Future[Any]"
 
 
 class Counts(Struct):
@@ -64,6 +74,8 @@ class Committer:
         self._clock = clock
         self._batcher = batcher or Batcher()
         self._changed = threading.Condition()
+        self._work: deque[_Work] = deque()
+        self._turn_is_works = False
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -110,6 +122,23 @@ class Committer:
             self._changed.notify()
         return await answered
 
+    async def run(self, do: Callable[[Writer], T]) -> T:
+        """Let the committing thread do something short with the writer, between two commits; what it made of it.
+
+        Raises:
+            Busy: the server is stopping.
+            StoreError: the store refused.
+        """
+        if self._loop is None:
+            raise Busy("the server is not ready yet")
+        done: asyncio.Future[T] = self._loop.create_future()
+        with self._changed:
+            if self._stopping:
+                raise Busy("the server is stopping: send again in a moment", retry_after=2)
+            self._work.append(_Work(do, done))
+            self._changed.notify()
+        return await done
+
     async def stop(self) -> None:
         """Commit what was accepted, then close the store."""
         with self._changed:
@@ -126,22 +155,40 @@ class Committer:
             return
         opened.set_result(None)
         try:
-            while group := self._next_group():
-                batches = [waiting.batch for waiting in group]
+            while turn := self._next():
+                if isinstance(turn, _Work):
+                    self._do(turn, writer)
+                    continue
+                batches = [waiting.batch for waiting in turn]
                 began = time.monotonic()
                 outcomes = commit(writer, batches, self._clock.now())
                 self._count(batches, outcomes, time.monotonic() - began)
-                self._answer(group, outcomes)
+                self._answer(turn, outcomes)
         finally:
             writer.close()
 
-    def _next_group(self) -> list[_Waiting]:
+    def _next(self) -> list[_Waiting] | _Work | None:
+        """The next group; other work after it, so that neither waits for all of the other; None at the end."""
         with self._changed:
-            while not (group := self._batcher.take()):
+            while True:
+                if self._work and (self._turn_is_works or not self._batcher.records):
+                    self._turn_is_works = False
+                    return self._work.popleft()
+                if group := self._batcher.take():
+                    self._turn_is_works = True
+                    return group
                 if self._stopping:
-                    return []
+                    return None
                 self._changed.wait()
-            return group
+
+    def _do(self, work: _Work, writer: Writer) -> None:
+        assert self._loop is not None
+        try:
+            made = work.do(writer)
+        except Exception as error:  # noqa: BLE001  # it is raised where run() is awaited
+            self._loop.call_soon_threadsafe(_settle, work.done, None, error)
+        else:
+            self._loop.call_soon_threadsafe(_settle, work.done, made, None)
 
     def _count(self, batches: list[Batch], outcomes: list[Outcome], seconds: float) -> None:
         counts = self.counts
@@ -190,6 +237,15 @@ def _fold_all(transaction: Transaction, batches: list[Batch], received: int) -> 
         outcomes.append(folded.answer)
     transaction.save(folds)
     return outcomes
+
+
+def _settle(done: "asyncio.Future[Any]", made: Any, error: Exception | None) -> None:
+    if done.done():
+        return
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(made)
 
 
 def _resolve(group: list[_Waiting], outcomes: list[Outcome]) -> None:

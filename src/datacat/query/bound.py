@@ -27,6 +27,7 @@ from datacat.store.port import (
     Scope,
     SeriesPoint,
     SessionCount,
+    Size,
     TimedEvent,
     Wanted,
     Window,
@@ -155,6 +156,18 @@ class BoundReader:
     def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:  # noqa: ARG002  # the port's
         """Refused: only the service itself asks."""
         raise self._of_all("who is overdue")
+
+    def expired(self, product: str | None, before: int, limit: int) -> list[str]:  # noqa: ARG002  # the port's
+        """Refused: only the service itself asks."""
+        raise self._of_all("what may go")
+
+    def oldest_finished(self, limit: int) -> list[str]:  # noqa: ARG002  # the port's
+        """Refused: only the service itself asks."""
+        raise self._of_all("what may go")
+
+    def size(self) -> Size:
+        """The same for all."""
+        return self._reader.size()
 
     def ready(self) -> None:
         """The same for all."""

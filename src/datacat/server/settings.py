@@ -37,6 +37,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Whose pages may ask from a browser: origins with commas between, or *; none without."
         ),
     ] = ""
+    retain: Annotated[
+        str,
+        Meta(description="How long a session is kept after it was last heard of, as 30d; for ever without."),
+    ] = ""
+    retain_per_product: Annotated[
+        str, Meta(description="The same for some products: PRODUCT=PERIOD, with commas between.")
+    ] = ""
+    max_size: Annotated[
+        str,
+        Meta(description="What the database may hold, as 20GiB: above that the oldest that have ended go."),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
     ] = "info"

@@ -10,6 +10,7 @@ from datacat.grafana import flat
 from datacat.grafana.export import export_sessions
 from datacat.ingest.committer import Committer
 from datacat.model.clock import SystemClock
+from datacat.model.retention import retention
 from datacat.server.settings import Settings, split
 from datacat.store.keys import KeyStore
 from datacat.store.sqlite.keys import SqliteKeyReader, SqliteKeyStore
@@ -27,6 +28,7 @@ def build(settings: Settings) -> Litestar:
         open_keys=lambda: SqliteKeyReader(path),
         clock=clock,
         asks_no_key=settings.insecure_no_auth,
+        kept=retention(settings.retain, settings.retain_per_product, settings.max_size),
         cors_origins=split(settings.cors_origins),
         more_handlers=[export_sessions, *flat.HANDLERS],
     )

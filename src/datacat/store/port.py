@@ -20,6 +20,8 @@ from datacat.model.state import JsonObject
 
 Bucket = Literal["hour", "day", "week"]
 Dimension = Literal["product", "version", "environment"]
+Reason = Literal["asked", "age", "size"]
+"""Why a session was removed."""
 Aggregate = Literal["avg", "min", "max", "sum", "count", "last"]
 """What one value is made of those within a span of time."""
 
@@ -185,6 +187,19 @@ class Overdue(Struct, frozen=True):
     last_seq: int
 
 
+class Size(Struct, frozen=True):
+    """What the database takes, in bytes; ``file`` with what it holds free, ``log`` beside it.
+
+    ``removed`` counts the sessions that are gone whose rows are not yet, ``removals`` those that went, by reason.
+    """
+
+    file: int
+    used: int
+    log: int
+    removed: int
+    removals: dict[Reason, int]
+
+
 class Transaction(Protocol):
     """What one commit may do."""
 
@@ -194,6 +209,10 @@ class Transaction(Protocol):
 
     def save(self, folds: Iterable[Folded]) -> None:
         """Keep the sessions and add the rows; folds of one session come in their order."""
+        ...
+
+    def remove(self, session_id: str, reason: Reason, now: int) -> bool:
+        """Take a session away, out of sight at once; whether there was one."""
         ...
 
 
@@ -207,6 +226,14 @@ class Writer(Protocol):
             StoreUnavailable: the disk is full, the database locked; nothing of it was kept.
             StoreError: anything else that the database refuses; nothing of it was kept.
         """
+        ...
+
+    def sweep(self, rows: int) -> int:
+        """Take away up to so many rows of what was removed, in a commit of its own; 0 when nothing is left to do."""
+        ...
+
+    def give_back(self, pages: int) -> int:
+        """Give up to so many free pages back to the disk; how many, 0 when there are none or it cannot."""
         ...
 
     def close(self) -> None:
@@ -337,6 +364,18 @@ class Reader(Protocol):
 
     def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:
         """Running sessions, silent at ``now`` for longer than promised though somebody listened so long."""
+        ...
+
+    def expired(self, product: str | None, before: int, limit: int) -> list[str]:
+        """Ids of sessions of this product (None: of none) that began and were last heard of before this moment."""
+        ...
+
+    def oldest_finished(self, limit: int) -> list[str]:
+        """Ids of sessions that no longer run, the one that began first in front."""
+        ...
+
+    def size(self) -> Size:
+        """What the database takes."""
         ...
 
     def ready(self) -> None:

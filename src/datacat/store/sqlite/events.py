@@ -54,7 +54,7 @@ def range_sql(scope: Scope, index: str) -> tuple[str, Row]:
     among = (
         f" AND (SELECT s.deployment FROM session AS s WHERE s.key = e.session) IN (SELECT d.key FROM deployment AS d {where})"  # noqa: S608  # ours
         if values
-        else ""
+        else " AND e.session NOT IN (SELECT key FROM removed)"
     )
     first = "e.name = ? AND e.level >= ?" if index == "event_named" else "e.level = ? AND e.level > 1"
     return (

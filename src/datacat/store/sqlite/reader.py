@@ -30,11 +30,12 @@ from datacat.store.port import (
     Scope,
     SeriesPoint,
     SessionCount,
+    Size,
     TimedEvent,
     Wanted,
     Window,
 )
-from datacat.store.sqlite import counts, events, problems, series, windows
+from datacat.store.sqlite import counts, events, problems, series, upkeep, windows
 from datacat.store.sqlite.connect import connect_reader, errors_of
 from datacat.store.sqlite.rows import (
     COLUMNS,
@@ -250,6 +251,21 @@ class SqliteReader:
         """The sessions that broke their promise."""
         with self._connection() as database:
             return problems.overdue(database, now, listening_since, limit)
+
+    def expired(self, product: str | None, before: int, limit: int) -> list[str]:
+        """Sessions nobody has heard of for long."""
+        with self._connection() as database:
+            return upkeep.expired(database, product, before, limit)
+
+    def oldest_finished(self, limit: int) -> list[str]:
+        """The oldest sessions that no longer run."""
+        with self._connection() as database:
+            return upkeep.oldest_finished(database, limit)
+
+    def size(self) -> Size:
+        """What the database takes."""
+        with self._connection() as database:
+            return upkeep.size(database, self._path)
 
     def ready(self) -> None:
         """Ask the database the smallest question."""

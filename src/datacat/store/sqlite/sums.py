@@ -31,6 +31,9 @@ _FINEST: Final = METRIC_SPANS[0]
 _ADD_TALLY: Final = "ON CONFLICT DO UPDATE SET " + ", ".join(
     f"{field} = {field} + excluded.{field}" for field in Tally._fields
 )
+_NO_SESSIONS: Final = (
+    "DELETE FROM session_sum WHERE length = ? AND start = ? AND deployment = ? AND sessions = 0"
+)
 _ADD_POINTS: Final = (
     "ON CONFLICT DO UPDATE SET points = points + excluded.points, total = total + excluded.total, "
     "low = min(ifnull(low, total), ifnull(excluded.low, excluded.total)), "
@@ -62,6 +65,10 @@ class Sums:
         if tally != NOTHING:
             self._add(after.created_at, deployment, tally)
 
+    def remove_session(self, session: Session, deployment: int) -> None:
+        """A session of this deployment is no longer there."""
+        self._add(session.created_at, deployment, NOTHING.minus(tally_of(session)))
+
     def add_points(self, deployment: int, rows: Iterable[tuple[int, int, int, int, float]]) -> None:
         """Rows of the ``metric`` table were added."""
         # By span and by series first, so that what is done for each point is little, see the decision.
@@ -89,6 +96,8 @@ class Sums:
                 for (start, deployment), tally in self._sessions.items()
             ]
             bulk.insert(database, "session_sum", 3 + len(Tally._fields), rows, _ADD_TALLY)
+            if any(tally.sessions < 0 for tally in self._sessions.values()):
+                database.executemany(_NO_SESSIONS, [row[:3] for row in rows])
         if self._points:
             bulk.insert(database, "metric_sum", 10, self._point_rows(), _ADD_POINTS)
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from datacat.model.fold import Folded
 from datacat.model.session import Session
-from datacat.store.sqlite import bulk
+from datacat.store.sqlite import bulk, removal
 from datacat.store.sqlite.connect import Durability, connect, errors_of
 from datacat.store.sqlite.problems import UPSERT_PROBLEM, problem_row
 from datacat.store.sqlite.rows import (
@@ -36,13 +36,21 @@ _SESSIONS_KEPT: Final = 2_000
 _STATE_BYTES_KEPT: Final = 16 * 1024 * 1024
 """States of the sessions kept, as JSON; as Python's objects they weigh several times as much."""
 
+_INCREMENTAL: Final = 2
+"""What the pragma ``auto_vacuum`` answers where pages can be given back one by one."""
+
 _NAMES_KEPT: Final = 100_000
 
 _LEVEL_NUMBERS: Final = {level: number for number, level in enumerate(LEVELS)}
 
 _SESSION_BY_ID: Final = f"SELECT key, deployment, {', '.join(COLUMNS)} FROM session WHERE id = ?"  # noqa: S608  # constants only
+# A key that is free again while rows under it are still to be taken away must not be given to another.
+_NEXT_KEY: Final = (
+    "1 + max(ifnull((SELECT max(key) FROM session), 0), ifnull((SELECT max(key) FROM removed), 0))"
+)
 _UPSERT_SESSION: Final = (
-    f"INSERT INTO session ({', '.join(COLUMNS)}, deployment) VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) "  # noqa: S608  # constants only
+    f"INSERT INTO session (key, {', '.join(COLUMNS)}, deployment) "  # noqa: S608  # constants only
+    f"VALUES ({_NEXT_KEY}, {', '.join('?' * (len(COLUMNS) + 1))}) "
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[2:])}, "
     "deployment = excluded.deployment RETURNING key"
 )
@@ -161,6 +169,29 @@ class SqliteWriter:
                 database.execute(UPSERT_PROBLEM, problem_row(each.key, problem))
         sums.write(database)
         self._see(kept)
+
+    def remove(self, session_id: str, reason: str, now: int) -> bool:
+        """Out of sight at once; see :mod:`datacat.store.sqlite.removal`."""
+        if self.load(session_id) is None:
+            return False
+        kept = self._sessions.pop(session_id)
+        self._state_bytes -= kept.session.state_bytes
+        removal.remove(self._database, kept.session, kept.key, kept.deployment, reason, now)
+        return True
+
+    def sweep(self, rows: int) -> int:
+        """A step of taking away what was removed."""
+        with self.transaction():
+            return removal.sweep(self._database, rows)
+
+    def give_back(self, pages: int) -> int:
+        """Where the file was made so that it can shrink: from its end, which a checkpoint then cuts off."""
+        with errors_of(self._path):
+            free: int = self._database.pragma("freelist_count")
+            if not free or self._database.pragma("auto_vacuum") != _INCREMENTAL:
+                return 0
+            list(self._database.execute(f"PRAGMA incremental_vacuum({pages})"))
+        return min(pages, free)
 
     def close(self) -> None:
         """Let go of the database; the write-ahead log is folded into the file."""

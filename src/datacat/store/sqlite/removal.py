@@ -1,0 +1,92 @@
+"""Taking sessions away: at once out of sight, and their rows a few at a time.
+
+What must hold: no commit is long, however much a session has recorded; at every moment the session is whole or not
+there; the sums over all sessions follow. A session is there as long as its row is, so the row goes first, with what it
+adds to the sums over sessions. Its other rows are no longer found by anybody; a later step takes them away with what
+they add to the sums of metrics. Of those the lowest and the highest value of a span cannot be taken back: where other
+sessions measured in the same span they stay.
+"""
+
+from collections import defaultdict
+from typing import Final
+
+import apsw
+
+from datacat.model.session import Session
+from datacat.store.sqlite.rows import Row, id_bytes, one_integer
+from datacat.store.sqlite.sums import METRIC_SPANS, Sums
+
+_NUMBERED: Final = ("event", "change")
+
+_REMEMBER: Final = "INSERT INTO removed (key, deployment) VALUES (?, ?)"
+_COUNT: Final = (
+    "INSERT INTO removal (reason, sessions, last_at) VALUES (?, 1, ?) "
+    "ON CONFLICT DO UPDATE SET sessions = sessions + 1, last_at = max(last_at, excluded.last_at)"
+)
+_POINTS: Final = "SELECT n, time, series, value FROM metric WHERE session = ? ORDER BY n LIMIT ?"
+# Points are summed under what their session was called when they came: perhaps not what it was called in the end.
+_TAKE_POINTS: Final = """
+    UPDATE metric_sum SET points = points - ?4, total = total - ?5
+    WHERE series = ?1 AND level = ?2 AND number = ?3 AND deployment = (
+      SELECT deployment FROM metric_sum WHERE series = ?1 AND level = ?2 AND number = ?3 AND points >= ?4
+      ORDER BY deployment = ?6 DESC LIMIT 1)
+"""
+_NO_POINTS: Final = "DELETE FROM metric_sum WHERE series = ? AND level = ? AND number = ? AND points <= 0"
+_PROBLEMS: Final = (
+    "DELETE FROM problem WHERE key IN (SELECT key FROM problem WHERE session = ? ORDER BY key LIMIT ?)"
+)
+
+
+def remove(
+    database: apsw.Connection, session: Session, key: int, deployment: int, reason: str, now: int
+) -> None:
+    """Out of sight, in the transaction that is open."""
+    sums = Sums()
+    sums.remove_session(session, deployment)
+    sums.write(database)
+    database.execute("DELETE FROM session WHERE id = ?", (id_bytes(session.id),))
+    database.execute(_REMEMBER, (key, deployment))
+    database.execute(_COUNT, (reason, now))
+
+
+def sweep(database: apsw.Connection, rows: int) -> int:
+    """Take away up to ``rows`` rows of what was removed, in the transaction that is open; how many were taken."""
+    found = database.execute("SELECT key, deployment FROM removed ORDER BY key LIMIT 1").fetchone()
+    if found is None:
+        return 0
+    key, deployment = found
+    taken = 0
+    for table in _NUMBERED:
+        sql = f"DELETE FROM {table} WHERE session = ?1 AND n < (SELECT min(n) FROM {table} WHERE session = ?1) + ?2"  # noqa: S608  # ours
+        database.execute(sql, (key, rows - taken))
+        taken += database.changes()
+    if taken < rows:
+        taken += _take_points(database, key, deployment, rows - taken)
+    if taken < rows:
+        database.execute(_PROBLEMS, (key, rows - taken))
+        taken += database.changes()
+    if taken < rows:
+        database.execute("DELETE FROM removed WHERE key = ?", (key,))
+        taken += 1
+    return taken
+
+
+def waiting(database: apsw.Connection) -> int:
+    """How many sessions are gone whose rows are not yet."""
+    return one_integer(database, "SELECT count(*) FROM removed", ()) or 0
+
+
+def _take_points(database: apsw.Connection, key: int, deployment: int, rows: int) -> int:
+    found: list[Row] = list(database.execute(_POINTS, (key, rows)))
+    if not found:
+        return 0
+    for level, length in enumerate(METRIC_SPANS):
+        spans: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+        for _, time, series, value in found:
+            spans[series, time // length].append(value)
+        for (series, number), values in spans.items():
+            slot = series, level, number
+            database.execute(_TAKE_POINTS, (*slot, len(values), sum(values), deployment))
+            database.execute(_NO_POINTS, slot)
+    database.execute("DELETE FROM metric WHERE session = ? AND n <= ?", (key, found[-1][0]))
+    return len(found)

@@ -1,0 +1,142 @@
+"""What is removed, and when: a real database, a clock of the test's own."""
+
+import asyncio
+
+import pytest
+
+from datacat.ingest.committer import Committer
+from datacat.ingest.janitor import Janitor
+from datacat.model.ids import new_session_id
+from datacat.model.records import Batch, End, Event, Origin, Record, Rejected, Start
+from datacat.model.retention import Retention
+from datacat.store.port import Scope
+from datacat.store.sqlite.reader import SqliteReader
+from datacat.store.sqlite.writer import SqliteWriter
+from datacat.testing import FakeClock
+
+DAY = 86_400.0
+
+
+async def no_rest(_):
+    await asyncio.sleep(0)
+
+
+class Kept:
+    """A committer, a janitor and what they work on."""
+
+    def __init__(self, path, retention):
+        self.clock = FakeClock()
+        self.committer = Committer(lambda: SqliteWriter(path, durability="normal"), self.clock)
+        self.path = path
+        self.retention = retention
+
+    async def __aenter__(self):
+        await self.committer.start()
+        self.reader = SqliteReader(self.path, connections=2)
+        self.janitor = Janitor(self.committer, self.reader, self.clock, self.retention, no_rest)
+        return self
+
+    async def __aexit__(self, *_):
+        self.reader.close()
+        await self.committer.stop()
+
+    async def add(self, product=None, *, ended=True, events=0):
+        session_id, now = new_session_id(), self.clock.now()
+        records: list[Record | Rejected] = [Start(time=now, product=product)]
+        records += [Event(time=now, name="e", message="m" * 200) for _ in range(events)]
+        if ended:
+            records.append(End(time=now))
+        await self.committer.submit(Batch(session_id, Origin.API, records), size=1)
+        return session_id
+
+    def left(self):
+        return {session.id for session in self.reader.newest_sessions(Scope(), frozenset(), 99)}
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return lambda **retention: Kept(tmp_path / "datacat.db", Retention(**retention))
+
+
+def test_a_session_goes_when_it_was_not_heard_of_for_as_long_as_it_is_kept(kept):
+    async def run():
+        async with kept(others=10 * 86_400, products={"editor": 30 * 86_400}) as of:
+            game, editor, nameless = await of.add("game"), await of.add("editor"), await of.add()
+            running = await of.add("game", ended=False)
+            of.clock.advance(9 * DAY)
+            await of.janitor.look()
+            assert of.left() == {game, editor, nameless, running}
+            await of.committer.submit(Batch(running, Origin.API, []), size=0)
+            of.clock.advance(2 * DAY)
+            await of.janitor.look()
+            assert of.left() == {editor, running}
+            of.clock.advance(30 * DAY)
+            await of.janitor.look()
+            assert of.left() == set()
+            assert of.reader.size().removed == 0
+            assert of.reader.size().removals == {"age": 4}
+
+    asyncio.run(run())
+
+
+def test_above_the_size_the_oldest_that_have_ended_go_and_no_more_of_them_than_must(kept):
+    async def run():
+        async with kept(most_bytes=1_000_000) as of:
+            running = await of.add("game", ended=False, events=1_000)
+            ended = []
+            for _ in range(6):
+                of.clock.advance(1.0)
+                ended.append(await of.add("game", events=1_000))
+            before = of.reader.size().used
+            assert before > 1_000_000
+            await of.janitor.look()
+            assert of.reader.size().used <= 1_000_000
+            gone = [each for each in ended if each not in of.left()]
+            assert gone == ended[: len(gone)]
+            assert 0 < len(gone) < 6
+            assert running in of.left()
+            per_session = (before - of.reader.size().used) / len(gone)
+            assert of.reader.size().used + 1.5 * per_session > 1_000_000
+
+    asyncio.run(run())
+
+
+def test_a_session_that_runs_is_not_removed_for_want_of_room_and_that_is_told(kept, caplog):
+    async def run():
+        async with kept(most_bytes=1) as of:
+            running = await of.add("game", ended=False)
+            await of.janitor.look()
+            await of.janitor.look()
+            assert of.left() == {running}
+            assert of.janitor.removed.cannot
+
+    asyncio.run(run())
+    assert sum("all its sessions run" in record.message for record in caplog.records) == 1
+
+
+def test_without_a_retention_nothing_goes(kept):
+    async def run():
+        async with kept() as of:
+            session_id = await of.add("game")
+            of.clock.advance(10_000 * DAY)
+            await of.janitor.look()
+            assert of.left() == {session_id}
+
+    asyncio.run(run())
+
+
+def test_records_are_committed_between_two_steps(kept):
+    async def run():
+        async with kept(others=86_400) as of:
+            for _ in range(20):
+                await of.add("game", events=500)
+            of.clock.advance(2 * DAY)
+            looking = asyncio.create_task(of.janitor.look())
+            committed = 0
+            while not looking.done():
+                await of.add("editor")
+                committed += 1
+            await looking
+            assert committed >= 10
+
+    asyncio.run(run())
