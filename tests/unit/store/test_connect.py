@@ -217,3 +217,28 @@ def test_a_database_from_before_sums_is_given_the_sums_that_it_would_have_kept(t
         assert len(list(kept.execute(sums))) > 5
     new.close()
     kept.close()
+
+
+def test_a_database_that_could_not_be_made_whole_is_not_there(tmp_path, monkeypatch):
+    def dies(_database):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datacat.store.sqlite.connect.migrate", dies)
+    with pytest.raises(KeyboardInterrupt):
+        connect(tmp_path / "new.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_make_one_database_at_once_have_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "new.db"
+
+    def after_another(database):
+        monkeypatch.undo()
+        connect(path).close()
+        migrate(database)
+
+    monkeypatch.setattr("datacat.store.sqlite.connect.migrate", after_another)
+    late = connect(path)
+    assert path.samefile(late.filename)
+    assert path.stat().st_nlink == 1
+    late.close()

@@ -36,6 +36,7 @@ from datacat.store.port import (
 )
 from datacat.store.sqlite import counts, events, problems, series, windows
 from datacat.store.sqlite.connect import connect_reader, errors_of
+from datacat.store.sqlite.presence import Presence
 from datacat.store.sqlite.rows import (
     COLUMNS,
     LEVELS,
@@ -78,6 +79,7 @@ class SqliteReader:
         self._connections = connections
         for number in range(connections):
             self._idle.put((number, connect_reader(path)))
+        self._presence = Presence(path)
 
     def session(self, session_id: str) -> Session | None:
         """The session with its state, both of one moment."""
@@ -252,7 +254,8 @@ class SqliteReader:
             return problems.overdue(database, now, listening_since, limit)
 
     def ready(self) -> None:
-        """Ask the database the smallest question."""
+        """Ask the database the smallest question, and whether its files are still those at its path."""
+        self._presence.check()
         with self._connection() as database:
             database.execute("SELECT 1 FROM session LIMIT 1").fetchone()
 
