@@ -1,5 +1,6 @@
 """Running the service: an address, a port, and a stop that loses nothing."""
 
+import contextlib
 import gc
 import logging
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import uvicorn
 
 from datacat.model.errors import ConfigurationError
+from datacat.server.patience import PatientServer
 from datacat.server.settings import Settings, check_address
 from datacat.server.wiring import build, check_store
 
@@ -58,7 +60,20 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         )
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
         announce(_url(settings.host, listener.getsockname()[1]))
-        uvicorn.Server(config).run(sockets=[listener])
+        PatientServer(config, settings.request_timeout, _most_files()).run(sockets=[listener])
+
+
+def _most_files() -> int:
+    """Take all the open files that this process may have: each connection is one. How many that is."""
+    try:
+        import resource
+    except ImportError:  # Windows, which knows no such limit
+        return sys.maxsize
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # what is not given is no reason not to serve
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _listen(host: str, port: int) -> socket.socket:
