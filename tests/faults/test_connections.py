@@ -14,6 +14,7 @@ import pytest
 import urllib3
 from tests.acceptance.faults import open_files, resident_bytes
 from tests.conftest import Service
+from tests.faults.quick import QuickService
 
 from datacat.client.api import DatacatClient
 
@@ -22,10 +23,10 @@ REQUEST_TIMEOUT = 3
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuickService]:
     """A service that waits for a request no longer than some seconds."""
     database = tmp_path_factory.mktemp("impatient") / "datacat.db"
-    service = Service(database, "--durability", "normal", "--request-timeout", str(REQUEST_TIMEOUT))
+    service = QuickService(database, durability="normal", request_timeout=REQUEST_TIMEOUT)
     yield service
     assert service.stop() in (0, -15)
 
@@ -38,7 +39,7 @@ def until(is_so: Callable[[], bool], seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def connections(service: Service, count: int) -> Iterator[list[socket.socket]]:
+def connections(service: Service | QuickService, count: int) -> Iterator[list[socket.socket]]:
     with contextlib.ExitStack() as stack:
         yield [
             stack.enter_context(socket.create_connection(("127.0.0.1", service.port))) for _ in range(count)
@@ -65,18 +66,18 @@ def dribble(slow: list[socket.socket], stop: threading.Event) -> None:
 def test_a_thousand_idle_and_two_hundred_slow_connections_keep_nobody_waiting_and_are_closed(impatient):
     client = DatacatClient(impatient.url)
     session_id = client.register_session(product="p")
-    before = open_files(impatient.process.pid)
+    before = open_files(impatient.pid)
     stop = threading.Event()
     with connections(impatient, 1000), connections(impatient, 200) as slow:
         dribbling = threading.Thread(target=dribble, args=(slow, stop))
         dribbling.start()
-        until(lambda: open_files(impatient.process.pid) >= before + 1200, 10)
+        until(lambda: open_files(impatient.pid) >= before + 1200, 10)
         longest = 0.0
         for _ in range(100):
             began = time.monotonic()
             client.log_event(session_id, "e")
             longest = max(longest, time.monotonic() - began)
-        until(lambda: open_files(impatient.process.pid) <= before + 1, REQUEST_TIMEOUT + 10)
+        until(lambda: open_files(impatient.pid) <= before + 1, REQUEST_TIMEOUT + 10)
         stop.set()
         dribbling.join()
         told = slow[1].recv(10_000)
@@ -98,7 +99,7 @@ def test_clients_that_vanish_in_the_middle_leave_nothing_behind(impatient):
         b"POST %b/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (path, len(body), body),
         b"GET /api/grafana/sessions HTTP/1.1\r\nHost: x\r\n\r\n",
     ]
-    before = open_files(impatient.process.pid)
+    before = open_files(impatient.pid)
 
     def round_of_them() -> None:
         for n in range(300):
@@ -106,13 +107,13 @@ def test_clients_that_vanish_in_the_middle_leave_nothing_behind(impatient):
             connection.sendall(cut_off[n % len(cut_off)])
             (socket.socket.close, reset)[n // 5 % 2](connection)
         client.heartbeat(session_id)
-        until(lambda: open_files(impatient.process.pid) <= before + 1, 10)
+        until(lambda: open_files(impatient.pid) <= before + 1, 10)
 
     round_of_them()
-    memory = resident_bytes(impatient.process.pid)
+    memory = resident_bytes(impatient.pid)
     for _ in range(3):
         round_of_them()
-    assert resident_bytes(impatient.process.pid) - memory < 8 * 1024 * 1024
+    assert resident_bytes(impatient.pid) - memory < 8 * 1024 * 1024
     metrics = urllib3.request("GET", f"{impatient.url}/metrics").data.decode()
     assert re.findall(r"(?m)^datacat_\w*(?:queue|waiting)\w* (\S+)", metrics) == ["0.0", "0.0"]
     assert {event["name"] for event in client.get_session(session_id)["events"]} <= {"whole"}
@@ -124,13 +125,13 @@ def test_a_reader_that_takes_nothing_of_its_answer_is_closed(impatient):
     session_id = client.register_session(product="p")
     for n in range(20):
         client.log_event(session_id, "e", {"n": n, "text": "x" * 500_000})
-    before = open_files(impatient.process.pid)
+    before = open_files(impatient.pid)
     with socket.socket() as stalled:
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stalled.connect(("127.0.0.1", impatient.port))
         stalled.sendall(b"GET /api/sessions/%b HTTP/1.1\r\nHost: x\r\n\r\n" % session_id.encode())
-        until(lambda: open_files(impatient.process.pid) > before, 10)
-        until(lambda: open_files(impatient.process.pid) <= before, REQUEST_TIMEOUT + 10)
+        until(lambda: open_files(impatient.pid) > before, 10)
+        until(lambda: open_files(impatient.pid) <= before, REQUEST_TIMEOUT + 10)
 
 
 def test_when_no_more_files_may_be_opened_those_who_are_connected_are_served_and_it_is_told(tmp_path):

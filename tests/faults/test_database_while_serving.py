@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 import urllib3
-from tests.conftest import Service
+from tests.faults.quick import QuickService
 
 from datacat.client.api import DatacatClient
 from datacat.ingest.committer import commit
@@ -20,7 +20,7 @@ def refusal(call) -> tuple[int | None, str]:
     return caught.value.status, caught.value.code
 
 
-def ready(service: Service) -> int:
+def ready(service: QuickService) -> int:
     return urllib3.request("GET", f"{service.url}/readyz", retries=False).status
 
 
@@ -61,11 +61,11 @@ def test_a_database_that_was_replaced_is_not_written_to_and_served_after_a_start
     assert [session["product"] for session in client.get_all_sessions()] == ["new"]
 
 
-def test_two_services_on_one_database_answer_as_one(service, tmp_path):
-    other = Service(service.database, log=tmp_path / "other.log")
+def test_two_services_on_one_database_answer_as_one(service):
+    other = QuickService(service.database)
     session_id = str(uuid.uuid4())
 
-    def post(to: Service, first: int) -> tuple[int, dict[str, object]]:
+    def post(to: QuickService, first: int) -> tuple[int, dict[str, object]]:
         lines = [
             b'{"seq":%d,"time":1,"type":"event","name":"e","data":{"n":%d}}' % (n, n)
             for n in range(first, first + 10)
