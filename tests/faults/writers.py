@@ -30,7 +30,7 @@ class Writer(threading.Thread):
         super().__init__(daemon=True)
         self.random = random.Random(seed)
         self.stopping = threading.Event()
-        self.answered = 0
+        self.answered = self.refused = 0
         self.failure: BaseException | None = None
         self._pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=1, retries=False, timeout=60)
 
@@ -58,6 +58,7 @@ class Writer(threading.Thread):
         assert response.status in (200, 503), (response.status, response.data)
         if response.status == 503:
             assert int(response.headers["Retry-After"]) >= 1
+            self.refused += 1
             time.sleep(0.005)
         else:
             self.answered += 1
@@ -174,6 +175,11 @@ class Writers:
     def answered(self) -> int:
         """Requests that were answered 200."""
         return sum(writer.answered for writer in self._all)
+
+    @property
+    def refused(self) -> int:
+        """Requests that were answered 503, with the seconds to wait."""
+        return sum(writer.refused for writer in self._all)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
