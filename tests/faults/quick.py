@@ -6,22 +6,38 @@ imported everything already.
 
 import multiprocessing
 import os
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from datacat.server import run
+from datacat.model.clock import SystemClock
+from datacat.server import run, wiring
 from datacat.server.settings import Settings
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.faults.warm", "datacat.server.run"])
 
 
-class QuickService:
-    """The same service as ``tests.conftest.Service``, with settings as keywords."""
+class ShiftedClock(SystemClock):
+    """The machine's clock, as many seconds ahead as a file says."""
 
-    def __init__(self, database: Path, **settings: Any) -> None:
+    def __init__(self, shift: Path) -> None:
+        self._shift = shift
+
+    def now(self) -> int:
+        return super().now() + int(self._shift.read_text()) * 1_000_000
+
+
+class QuickService:
+    """The same service as ``tests.conftest.Service``, with settings as keywords.
+
+    ``clock_shift`` is a file that says by how many seconds its clock is wrong.
+    """
+
+    def __init__(self, database: Path, *, clock_shift: Path | None = None, **settings: Any) -> None:
         self.database = database
+        self.clock_shift = clock_shift
         self.log_file = database.with_suffix(".log")
         self.port = 0
         self._settings = settings
@@ -39,7 +55,9 @@ class QuickService:
     def start(self) -> None:
         settings = Settings(database=str(self.database), port=self.port, **self._settings)
         heard, said = _FORKS.Pipe(duplex=False)
-        self._process = _FORKS.Process(target=_serve, args=(settings, self.log_file, said), daemon=True)
+        self._process = _FORKS.Process(
+            target=_serve, args=(settings, self.log_file, self.clock_shift, said), daemon=True
+        )
         self._process.start()
         said.close()
         try:
@@ -57,7 +75,9 @@ class QuickService:
         return self._process.exitcode
 
 
-def _serve(settings: Settings, log: Path, said: "Connection[str, str]") -> None:
+def _serve(settings: Settings, log: Path, clock_shift: Path | None, said: "Connection[str, str]") -> None:
     with log.open("ab") as file:
         os.dup2(file.fileno(), 2)
+    if clock_shift is not None:
+        vars(wiring)["SystemClock"] = partial(ShiftedClock, clock_shift)
     run.serve(settings, said.send)

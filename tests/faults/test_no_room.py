@@ -18,7 +18,7 @@ ROOM = 2 * 1024 * 1024
 
 
 @contextlib.contextmanager
-def full_disk(folder: Path) -> Iterator[tuple[QuickService, Callable[[], None]]]:
+def full_disk(folder: Path) -> Iterator[tuple[QuickService, Callable[[], object]]]:
     """A file system that is full when some has been written, and has room when the ballast is gone."""
     with small_disk(folder / "disk", 64) as disk:
         ballast = disk / "ballast"
@@ -29,7 +29,7 @@ def full_disk(folder: Path) -> Iterator[tuple[QuickService, Callable[[], None]]]
 
 
 @contextlib.contextmanager
-def short_files(folder: Path) -> Iterator[tuple[QuickService, Callable[[], None]]]:
+def short_files(folder: Path) -> Iterator[tuple[QuickService, Callable[[], object]]]:
     """No file may be longer than this, until it may: what a quota does, or a file system with a limit."""
     service = QuickService(folder / "datacat.db")
     _, hard = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)

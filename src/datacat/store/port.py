@@ -339,6 +339,10 @@ class Reader(Protocol):
         """Running sessions, silent at ``now`` for longer than promised though somebody listened so long."""
         ...
 
+    def ahead(self, now: int, limit: int) -> list[Overdue]:
+        """Running sessions that promised contact and were last heard of well after ``now``, the shortest promise first."""
+        ...
+
     def ready(self) -> None:
         """Return if the database answers.
 

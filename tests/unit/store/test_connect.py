@@ -104,6 +104,7 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
             windows._METRIC, 1, Window(0, 9, True), Wanted(), ["s.name = ?"], ["x"], 9
         ): "SEARCH e USING PRIMARY KEY (session=? AND n>? AND n<?)",
         (problems._OVERDUE, (9, 1, 9)): "USING INDEX session_due",
+        (problems._AHEAD, (9, 9)): "SEARCH session USING INDEX session_due",
         (problems._OF_SESSION, (1, 1)): "SEARCH problem USING INDEX sqlite_autoindex_problem_1",
     }
     for (sql, values), expected in queries.items():

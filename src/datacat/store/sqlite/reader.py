@@ -253,6 +253,11 @@ class SqliteReader:
         with self._connection() as database:
             return problems.overdue(database, now, listening_since, limit)
 
+    def ahead(self, now: int, limit: int) -> list[Overdue]:
+        """The sessions that were heard of before the clock was set back."""
+        with self._connection() as database:
+            return problems.ahead(database, now, limit)
+
     def ready(self) -> None:
         """Ask the database the smallest question, and whether its files are still those at its path."""
         self._presence.check()
