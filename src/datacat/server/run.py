@@ -29,6 +29,13 @@ the collector would walk through all that wait, again and again.
 """
 
 
+_KEEP_ALIVE = 75
+"""Seconds that a connection may be idle between two requests.
+
+A quiet program is heard of every 15 seconds, and need not connect anew each time.
+"""
+
+
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; what was accepted by then is committed and answered.
 
@@ -56,6 +63,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=settings.stop_timeout,
         )
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
