@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,17 @@ settings.load_profile("datacat")
 
 
 class Service:
-    """``datacat serve`` as a user runs it, on a free port; can be killed and started again."""
+    """``datacat serve`` as a user runs it, on a free port; can be killed and started again.
 
-    def __init__(self, database: Path, *flags: str, log: Path | None = None) -> None:
+    ``program`` is what is run instead of ``python -m datacat``.
+    """
+
+    def __init__(
+        self, database: Path, *flags: str, log: Path | None = None, program: Sequence[str] = ()
+    ) -> None:
         self.database = database
         self.flags = flags
+        self.program = program or (sys.executable, "-m", "datacat")
         self.log_file = log or database.with_suffix(".log")
         self.port = 0
         self.start()
@@ -35,7 +41,7 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "datacat", "serve", "--database", str(self.database), *self.flags]
+        command = [*self.program, "serve", "--database", str(self.database), *self.flags]
         self.log = self.log_file.open("ab")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DATACAT_")}
         self.process = subprocess.Popen(

@@ -43,6 +43,10 @@ class FakeClock:
         self._now += int(seconds * 1_000_000)
         self._monotonic += seconds
 
+    def set_back(self, seconds: float) -> None:
+        """Let somebody correct the time of day; none passes."""
+        self._now -= int(seconds * 1_000_000)
+
 
 class CapturingTransport:
     """Keeps what is sent, and skips what it has, as the server does.

@@ -42,6 +42,11 @@ def resident_bytes(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def open_files(pid: int) -> int:
+    """How many files and connections a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 @contextmanager
 def little_memory(mebibytes: int) -> Iterator[list[str]]:
     """A command's beginning, under which it may have so much memory and is killed by the kernel beyond it."""

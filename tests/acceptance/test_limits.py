@@ -6,13 +6,11 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import apsw
-import pytest
 import urllib3
 from tests.acceptance.faults import resident_bytes, small_disk
 from tests.conftest import Service
 
 from datacat.client.api import DatacatClient
-from datacat.model.errors import RequestFailed
 
 
 def events(first: int, count: int, *, text: str = "") -> bytes:
@@ -88,9 +86,10 @@ def test_a_database_that_stays_locked_is_answered_503_and_works_when_it_is_free_
     blocker = apsw.Connection(str(service.database))
     blocker.execute("BEGIN IMMEDIATE")
     client = DatacatClient(service.url, timeout=30)
-    with pytest.raises(RequestFailed) as caught:
-        client.register_session(product="p")
-    assert (caught.value.status, caught.value.code) == (503, "store_unavailable")
+    refused = urllib3.request("POST", f"{service.url}/api/sessions", body=b"{}", timeout=30, retries=False)
+    assert (refused.status, refused.json()["code"]) == (503, "store_unavailable")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert client.get_all_sessions() == []
     blocker.execute("ROLLBACK")
     assert client.register_session(product="p")
 

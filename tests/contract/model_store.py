@@ -313,6 +313,14 @@ class ModelStore:
     def size(self) -> Size:
         return Size(0, 0, 0, 0, self.removals)
 
+    def ahead(self, now: int, limit: int) -> list[Overdue]:
+        found = [
+            Overdue(s.id, s.updated_at, s.contact_timeout, s.last_seq.get(Origin.SERVER, 0))
+            for s in self.known.values()
+            if s.active and s.contact_timeout and s.updated_at > now + 2_000_000
+        ]
+        return sorted(found, key=lambda o: o.contact_timeout)[:limit]
+
     def _rows(self, session_id: str) -> tuple[list[Event], list[Metric]]:
         if session_id not in self.known:
             raise UnknownSession(session_id)

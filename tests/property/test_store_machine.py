@@ -145,6 +145,10 @@ class StoreMachine(RuleBasedStateMachine):
             for each in (self.reader, self.model)
         ]
         assert overdue[0] == overdue[1]
+        ahead = [
+            sorted(map(repr, each.ahead(self.now - 4_000_000, 99))) for each in (self.reader, self.model)
+        ]
+        assert ahead[0] == ahead[1]
 
     def teardown(self) -> None:
         self.reader.close()

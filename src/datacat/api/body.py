@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Final
 
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
 from datacat.ingest.decompress import decompress
 from datacat.model.errors import InvalidInput
@@ -17,18 +18,23 @@ async def read_body(request: Request[Any, Any, Any]) -> bytes:
     """The body without its content encoding.
 
     Raises:
-        InvalidInput: ``body_too_large``, or what :func:`datacat.ingest.decompress.decompress` raises.
+        InvalidInput: ``body_too_large``, ``incomplete_body`` when the client has gone, or what :func:`datacat.ingest.decompress.decompress` raises.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
         raise _too_large(announced)
     pieces: list[bytes] = []
     size = 0
-    async for piece in request.stream():
-        pieces.append(piece)
-        size += len(piece)
-        if size > MAX_BODY_BYTES:
-            raise _too_large(f"more than {MAX_BODY_BYTES}")
+    try:
+        async for piece in request.stream():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_BODY_BYTES:
+                raise _too_large(f"more than {MAX_BODY_BYTES}")
+    except (
+        InternalServerException
+    ):  # the framework's word for a client that has gone, which is no mistake of ours
+        raise InvalidInput("incomplete_body", "the connection was closed before the body was whole") from None
     body = b"".join(pieces)
     encoding = request.headers.get("content-encoding", "")
     if encoding and size > _LARGE:

@@ -46,6 +46,12 @@ def serve(
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
     ] = None,
+    request_timeout: Annotated[
+        int | None,
+        typer.Option(
+            help="Seconds in which a request must arrive, and some of an answer be read. [default: 60]"
+        ),
+    ] = None,
     stop_timeout: Annotated[
         int | None, typer.Option(help="Seconds that open requests are given at a stop. [default: 10]")
     ] = None,
@@ -65,6 +71,7 @@ def serve(
         "retain_per_product": retain_per_product,
         "max_size": max_size,
         "log_level": log_level,
+        "request_timeout": request_timeout,
         "stop_timeout": stop_timeout,
     }
     try:

@@ -209,7 +209,8 @@ def commit(writer: Writer, batches: list[Batch], received: int) -> list[Outcome]
         with writer.transaction() as transaction:
             return _fold_all(transaction, batches, received)
     except StoreError as error:
-        logger.exception("commit of %d batches failed", len(batches))
+        # What is wrong is in the message; a full disk must not be filled with tracebacks.
+        logger.error("commit of %d batches failed: %s", len(batches), error)  # noqa: TRY400  # as above
         return [error for _ in batches]
     except Exception as error:
         # A batch that nobody foresaw must not take its neighbours with it.

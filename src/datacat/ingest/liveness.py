@@ -2,7 +2,9 @@
 
 What must hold: only time in which the server was there to listen counts. A server that has just
 started, that stood still, or whose machine slept has heard nobody, and that says nothing about
-anybody. So whenever its clocks disagree, or its own look comes late, listening begins anew.
+anybody. So whenever its clocks disagree, or its own look comes late, listening begins anew. And a
+session that was last heard of in the future was heard before the clock was set back: its silence
+counts from there, not from when that future comes.
 
 :class:`Listening` decides and waits for nothing; :class:`Liveness` asks it every second. The word
 itself is a record like others, and the fold believes it only while it is still so.
@@ -15,9 +17,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from datacat.ingest.committer import Committer
-from datacat.model.clock import Clock
+from datacat.model.clock import CLOCK_JUMP, Clock
 from datacat.model.lifecycle import CONTACT_LOST
 from datacat.model.records import Batch, Event, Origin
 from datacat.store.port import Overdue, Reader
@@ -27,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 CHECK_INTERVAL: Final = 1.0
 """Seconds between two looks."""
-
-_JUMP: Final = 2.0
-"""Seconds by which the two clocks may disagree, or a look be late, with nothing having happened."""
 
 _AT_ONCE: Final = 1_000
 """Sessions found in one look; the others are found in the next."""
@@ -45,6 +45,8 @@ class Listening:
 
     def __init__(self, now: int, monotonic: float) -> None:
         self.since = now
+        self.set_back = True
+        """Whether sessions may be ahead of the clock; a server that has just started cannot know."""
         self._last = now, monotonic
 
     def look(self, now: int, monotonic: float) -> int:
@@ -52,9 +54,10 @@ class Listening:
         before, monotonic_before = self._last
         self._last = now, monotonic
         passed = monotonic - monotonic_before
-        jumped = abs((now - before) / 1_000_000 - passed) > _JUMP
-        if jumped or passed > CHECK_INTERVAL + _JUMP:
+        jumped = (now - before) / 1_000_000 - passed
+        if abs(jumped) > CLOCK_JUMP or passed > CHECK_INTERVAL + CLOCK_JUMP:
             self.since = now
+        self.set_back = self.set_back or jumped < -CLOCK_JUMP
         return self.since
 
 
@@ -106,6 +109,13 @@ class Liveness:
         now = self._clock.now()
         since = self._listening.look(now, self._clock.monotonic())
         found = await asyncio.to_thread(self._reader.overdue, now, since, _AT_ONCE)
+        if self._listening.set_back:
+            ahead = await asyncio.to_thread(self._reader.ahead, now, _AT_ONCE)
+            self._listening.set_back = bool(ahead)
+            silent = now - since
+            found += [
+                replace(each, updated_at=since) for each in ahead if silent > each.contact_timeout * 1e6
+            ]
         told = [self._ingest.submit(word_of(overdue, now), size=0) for overdue in found]
         for outcome in await asyncio.gather(*told, return_exceptions=True):
             # What could not be taken now is found again by the next look.

@@ -1,7 +1,10 @@
 """Time as the rest of datacat asks for it, so that a test can hand in its own."""
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+CLOCK_JUMP: Final = 2.0
+"""Seconds by which a clock may be corrected with nothing having happened."""
 
 
 class Clock(Protocol):

@@ -15,6 +15,7 @@ whenever something is added: it can be corrected for the better, never for the w
 from typing import Any
 
 from datacat.model import causes
+from datacat.model.clock import CLOCK_JUMP
 from datacat.model.exits import exit_details, put_together, verdict
 from datacat.model.fingerprint import crash_fingerprint
 from datacat.model.hangs import Ledger
@@ -87,10 +88,13 @@ class Verdict:
         timeout = session.contact_timeout
         if timeout is None or self._status not in RUNNING:
             return False
-        if self._received - session.updated_at <= timeout * 1_000_000:
+        silent = (self._received - session.updated_at) / 1_000_000
+        # Last heard of in the future: that was before the clock was set back, and nothing came since.
+        if -CLOCK_JUMP <= silent <= timeout:
             return False
+        since = min(session.updated_at, self._received)
         self._move(Trigger.SILENCE)
-        self._changed |= {"times_lost": session.times_lost + 1, "silent_since": session.updated_at}
+        self._changed |= {"times_lost": session.times_lost + 1, "silent_since": since}
         return True
 
     def contact(self) -> None:
@@ -176,7 +180,7 @@ class Verdict:
             kind="lost",
             number=self._now("times_lost"),
             started_at=since,
-            ended_at=self._received if found else None,
+            ended_at=max(since, self._received) if found else None,
             seconds=max(0, self._received - since) / 1e6 if found else None,
             title=f"silent for longer than the promised {self._before.contact_timeout:g} s",
         )

@@ -1,5 +1,6 @@
 """Running the service: an address, a port, and a stop that loses nothing."""
 
+import contextlib
 import gc
 import logging
 import socket
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import uvicorn
 
 from datacat.model.errors import ConfigurationError
+from datacat.server.patience import PatientServer
 from datacat.server.settings import Settings, check_address
 from datacat.server.wiring import build, check_store
 
@@ -24,6 +26,13 @@ _GARBAGE_THRESHOLD = 50_000
 
 A batch is thousands of objects that live for a moment and form no cycle: with Python's own 700
 the collector would walk through all that wait, again and again.
+"""
+
+
+_KEEP_ALIVE = 75
+"""Seconds that a connection may be idle between two requests.
+
+A quiet program is heard of every 15 seconds, and need not connect anew each time.
 """
 
 
@@ -53,11 +62,25 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=settings.stop_timeout,
         )
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
         announce(_url(settings.host, listener.getsockname()[1]))
-        uvicorn.Server(config).run(sockets=[listener])
+        PatientServer(config, settings.request_timeout, _most_files()).run(sockets=[listener])
+
+
+def _most_files() -> int:
+    """Take all the open files that this process may have: each connection is one. How many that is."""
+    try:
+        import resource
+    except ImportError:  # Windows, which knows no such limit
+        return sys.maxsize
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # what is not given is no reason not to serve
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -51,6 +51,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
     ] = "info"
+    request_timeout: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3600,
+            description="Seconds in which a request's head, and then its body, must arrive, and some of an answer be read.",
+        ),
+    ] = 60
     stop_timeout: Annotated[
         int, Meta(ge=0, le=3600, description="Seconds that open requests are given when the service stops.")
     ] = 10

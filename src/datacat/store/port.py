@@ -378,6 +378,10 @@ class Reader(Protocol):
         """What the database takes."""
         ...
 
+    def ahead(self, now: int, limit: int) -> list[Overdue]:
+        """Running sessions that promised contact and were last heard of well after ``now``, the shortest promise first."""
+        ...
+
     def ready(self) -> None:
         """Return if the database answers.
 

@@ -111,3 +111,46 @@ def test_looking_goes_on_after_a_failure():
 
     asyncio.run(inner())
     assert looks == sorted(looks)
+
+
+def test_a_session_heard_of_before_the_clock_was_set_back_is_lost_after_the_time_that_it_promised():
+    watched = Watched()
+    watched.clock.set_back(3600)
+
+    async def steps(liveness, committer):
+        found = []
+        for _ in range(8):
+            watched.clock.advance(1)
+            found.append(await liveness.check())
+        assert found == [0, 0, 0, 0, 0, 1, 0, 0]
+        assert watched.session.status is Status.LOST
+        await committer.submit(Batch(ID, Origin.APP, []), size=0)
+        watched.clock.advance(6)
+        assert await liveness.check() == 0, "the look was late"
+        for _ in range(6):
+            watched.clock.advance(1)
+            found.append(await liveness.check())
+        assert found[-6:] == [0, 0, 0, 0, 0, 1]
+
+    watched.run(steps)
+    events = [bytes(event.data) for event in watched.store.events(ID, 0, 9)]
+    assert events == [
+        b'{"silent_seconds":6.0,"promised":5.0}',
+        b'{"silent_seconds":12.0,"promised":5.0}',
+    ]
+    lost = watched.store.problems_of(ID, evidence=False)
+    assert [problem.started_at <= watched.clock.now() for problem in lost] == [True, True]
+
+
+def test_a_session_that_speaks_after_the_clock_was_set_back_is_not_lost():
+    watched = Watched()
+
+    async def steps(liveness, committer):
+        watched.clock.set_back(3600)
+        for _ in range(20):
+            watched.clock.advance(1)
+            await committer.submit(Batch(ID, Origin.APP, []), size=0)
+            assert await liveness.check() == 0
+
+    watched.run(steps)
+    assert watched.session.times_lost == 0

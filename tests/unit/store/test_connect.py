@@ -2,6 +2,7 @@ from uuid import UUID
 
 import apsw
 import pytest
+from tests.faults.audit import sums, sums_made_anew
 
 from datacat.ingest.committer import commit
 from datacat.model.errors import StoreError, StoreUnavailable
@@ -108,6 +109,7 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
             (1, "ended", 1, 1, 9),
         ): "session_listed (deployment=? AND status=? AND created_at<?)",
         (upkeep.OLDEST, (9,)): "SCAN session USING INDEX session_created_at",
+        (problems._AHEAD, (9, 9)): "SEARCH session USING INDEX session_due",
         (problems._OF_SESSION, (1, 1)): "SEARCH problem USING INDEX sqlite_autoindex_problem_1",
     }
     for (sql, values), expected in queries.items():
@@ -198,27 +200,31 @@ def test_a_database_from_before_sums_is_given_the_sums_that_it_would_have_kept(t
         commit(writer, [Batch(session_id, Origin.APP, [start, *points, last[number % 3]])], begin + 100)
     writer.close()
 
-    kept = apsw.Connection(str(tmp_path / "kept.db"))
-    old = apsw.Connection(str(tmp_path / "old.db"))
-    for script in migrations()[:2]:
-        old.execute(script)
-    old.pragma("application_id", APPLICATION_ID)
-    old.pragma("user_version", 2)
-    for table in ("session", "series", "metric"):
-        columns = [row[1] for row in old.execute(f"PRAGMA table_info({table})")]
-        rows = list(kept.execute(f"SELECT {', '.join(columns)} FROM {table}"))
-        old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)
-    old.close()
+    kept, anew = sums(tmp_path / "kept.db"), sums_made_anew(tmp_path / "kept.db")
+    assert kept == anew
+    assert all(len(kept[table]) > 5 for table in ("session_sum", "metric_sum"))
 
-    new = connect(tmp_path / "old.db")
-    names = "SELECT product, version, environment FROM deployment ORDER BY 1, 2, 3"
-    assert list(new.execute(names)) == list(kept.execute(names))
-    for table in ("session_sum", "metric_sum"):
-        named = ", ".join(
-            f"t.{row[1]}" for row in new.execute(f"PRAGMA table_info({table})") if row[1] != "deployment"
-        )
-        sums = f"SELECT d.product, {named} FROM {table} AS t JOIN deployment AS d ON d.key = t.deployment ORDER BY 1, 2, 3, 4"
-        assert list(new.execute(sums)) == list(kept.execute(sums)), table
-        assert len(list(kept.execute(sums))) > 5
-    new.close()
-    kept.close()
+
+def test_a_database_that_could_not_be_made_whole_is_not_there(tmp_path, monkeypatch):
+    def dies(_database):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datacat.store.sqlite.connect.migrate", dies)
+    with pytest.raises(KeyboardInterrupt):
+        connect(tmp_path / "new.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_make_one_database_at_once_have_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "new.db"
+
+    def after_another(database):
+        monkeypatch.undo()
+        connect(path).close()
+        migrate(database)
+
+    monkeypatch.setattr("datacat.store.sqlite.connect.migrate", after_another)
+    late = connect(path)
+    assert path.samefile(late.filename)
+    assert path.stat().st_nlink == 1
+    late.close()

@@ -3,6 +3,7 @@ import uuid
 import pytest
 
 from datacat.ingest.committer import commit
+from datacat.model.errors import StoreUnavailable
 from datacat.model.records import Batch, Event, Metric, Origin, Record, Rejected, Start, State
 from datacat.store.sqlite import writer as module
 from datacat.store.sqlite.reader import SqliteReader
@@ -51,3 +52,22 @@ def test_sessions_with_large_states_are_not_all_kept_in_memory(writer, monkeypat
         with writer.transaction() as transaction:
             assert len(transaction.load(session_id).state["text"]) == 3000
     assert writer._state_bytes <= 10_000
+
+
+def test_what_another_writer_has_committed_is_seen(writer, tmp_path):
+    session_id = str(uuid.uuid4())
+    commit(writer, [batch(session_id, Start(time=1), Event(time=1, name="mine"))], 1)
+    other = SqliteWriter(tmp_path / "store.db", durability="normal")
+    commit(other, [batch(session_id, Event(time=2, name="theirs"))], 2)
+    commit(writer, [batch(session_id, Event(time=3, name="mine"))], 3)
+    reader = SqliteReader(tmp_path / "store.db", connections=1)
+    assert [event.name for event in reader.events(session_id, 0, 9)] == ["mine", "theirs", "mine"]
+    reader.close()
+    other.close()
+
+
+def test_nothing_is_answered_when_the_file_is_deleted_in_the_middle_of_a_commit(writer, tmp_path):
+    session_id = str(uuid.uuid4())
+    commit(writer, [batch(session_id, Start(time=1))], 1)
+    with pytest.raises(StoreUnavailable, match="deleted, moved or replaced"), writer.transaction():
+        (tmp_path / "store.db").unlink()

@@ -1,9 +1,13 @@
 """Opening the database file: pragmas, migrations, and errors in our own words.
 
 The file says what it is: ``application_id`` marks it as ours and ``user_version`` is the number
-of the last migration. A file of another program, or of a newer datacat, is refused untouched.
+of the last migration. A file of another program, or of a newer datacat, is refused untouched. A new
+database appears at its path whole, so an empty file is never one that was being made: it is one that
+was cut off, and is refused too.
 """
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -13,6 +17,7 @@ from typing import Final, Literal
 import apsw
 
 from datacat.model.errors import StoreError, StoreUnavailable
+from datacat.store.sqlite.presence import log_of
 
 APPLICATION_ID: Final = 0x64636174  # "dcat"
 
@@ -37,10 +42,15 @@ def connect(path: Path, *, durability: Durability = "full") -> apsw.Connection:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailable(f"cannot make the directory of {path}: {error}") from error
-        database = apsw.Connection(str(path))
+        _check_whole(path)
+        if not path.exists():
+            _make(path)
+        database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             database.set_busy_timeout(_BUSY_TIMEOUT_MS)
             _check_ours(database, path)
+            if database.readonly("main"):
+                raise apsw.ReadOnlyError
             database.pragma("journal_mode", "wal")
             database.pragma("synchronous", durability)
             _tune(database)
@@ -63,6 +73,38 @@ def connect_reader(path: Path) -> apsw.Connection:
 def _tune(database: apsw.Connection) -> None:
     database.pragma("cache_size", -16 * 1024)  # KiB, a connection
     database.pragma("temp_store", "memory")
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse what is left when a database is gone: SQLite would begin a new one, and throw away its log."""
+    size, log = (file.stat().st_size if file.exists() else None for file in (path, log_of(path)))
+    if size == 0:
+        raise StoreError(
+            f"{path} is empty, so its content was lost: bring back a copy, or delete the file to begin a new database"
+        )
+    if size is None and log:
+        raise StoreError(
+            f"{path} is missing, but {log_of(path)}, which has its newest records, is there: "
+            "put the database back beside it, or delete that file too to begin a new database"
+        )
+
+
+def _make(path: Path) -> None:
+    """A new database, which is at ``path`` whole or not at all; one that appeared meanwhile stays."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"{path.name}-new-", dir=path.parent) as folder:
+            new = Path(folder, path.name)
+            database = apsw.Connection(str(new))
+            migrate(database)
+            database.close()
+            try:
+                os.link(new, path)
+            except FileExistsError:
+                pass
+            except OSError:  # a file system that knows no second names
+                new.rename(path)
+    except OSError as error:
+        raise StoreUnavailable(f"the database {path} cannot be made: {error}") from error
 
 
 def _check_ours(database: apsw.Connection, path: Path) -> None:

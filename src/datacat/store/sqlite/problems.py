@@ -5,6 +5,7 @@ from typing import Any, Final, get_args
 import apsw
 from msgspec import Raw
 
+from datacat.model.clock import CLOCK_JUMP
 from datacat.model.problems import Problem, ProblemKind
 from datacat.store.port import ListedProblem, Overdue, ProblemCount, Scope
 from datacat.store.sqlite.rows import Row, with_hyphens
@@ -31,13 +32,20 @@ _OF_SESSION: Final = (
     f"SELECT {', '.join(_COLUMNS)}, CASE WHEN ? THEN evidence END FROM problem "  # noqa: S608  # constants only
     "WHERE session = ? ORDER BY key"
 )
-_OVERDUE: Final = """
+_PROMISED: Final = """
     SELECT lower(hex(id)), updated_at, contact_timeout, coalesce(json_extract(last_seq, '$.server'), 0)
     FROM session
     WHERE contact_timeout IS NOT NULL AND status IN ('active', 'hung')
+"""
+_OVERDUE: Final = f"""{_PROMISED}
       AND updated_at + CAST(contact_timeout * 1000000 AS INTEGER) < ?1
       AND CAST(contact_timeout * 1000000 AS INTEGER) < ?1 - ?2
     ORDER BY updated_at + CAST(contact_timeout * 1000000 AS INTEGER) LIMIT ?3
+"""
+# What is due later than the moment asked for is a range of an index, and those ahead are in it.
+_AHEAD: Final = f"""{_PROMISED}
+      AND updated_at + CAST(contact_timeout * 1000000 AS INTEGER) > ?1 AND updated_at > ?1
+    ORDER BY contact_timeout LIMIT ?2
 """
 
 
@@ -77,6 +85,12 @@ def counts(database: apsw.Connection, kind: ProblemKind, scope: Scope) -> list[P
 def overdue(database: apsw.Connection, now: int, listening_since: int, limit: int) -> list[Overdue]:
     """The sessions that broke their promise, the longest overdue first."""
     rows = database.execute(_OVERDUE, (now, listening_since, limit))
+    return [Overdue(with_hyphens(row[0]), *row[1:]) for row in rows]
+
+
+def ahead(database: apsw.Connection, now: int, limit: int) -> list[Overdue]:
+    """The sessions that were last heard of after ``now``, as clocks are corrected a little all the time."""
+    rows = database.execute(_AHEAD, (now + int(CLOCK_JUMP * 1_000_000), limit))
     return [Overdue(with_hyphens(row[0]), *row[1:]) for row in rows]
 
 

@@ -37,6 +37,7 @@ from datacat.store.port import (
 )
 from datacat.store.sqlite import counts, events, problems, series, upkeep, windows
 from datacat.store.sqlite.connect import connect_reader, errors_of
+from datacat.store.sqlite.presence import Presence
 from datacat.store.sqlite.rows import (
     COLUMNS,
     LEVELS,
@@ -79,6 +80,7 @@ class SqliteReader:
         self._connections = connections
         for number in range(connections):
             self._idle.put((number, connect_reader(path)))
+        self._presence = Presence(path)
 
     def session(self, session_id: str) -> Session | None:
         """The session with its state, both of one moment."""
@@ -267,8 +269,14 @@ class SqliteReader:
         with self._connection() as database:
             return upkeep.size(database, self._path)
 
+    def ahead(self, now: int, limit: int) -> list[Overdue]:
+        """The sessions that were heard of before the clock was set back."""
+        with self._connection() as database:
+            return problems.ahead(database, now, limit)
+
     def ready(self) -> None:
-        """Ask the database the smallest question."""
+        """Ask the database the smallest question, and whether its files are still those at its path."""
+        self._presence.check()
         with self._connection() as database:
             database.execute("SELECT 1 FROM session LIMIT 1").fetchone()
 

@@ -1,7 +1,7 @@
 """The one writer of the database file.
 
 Sessions just written are kept, so that a busy session is not read back for each commit; what a
-failed transaction touched is forgotten again.
+failed transaction touched is forgotten again, and everything when another process has written.
 """
 
 from collections import OrderedDict
@@ -15,6 +15,7 @@ from datacat.model.fold import Folded
 from datacat.model.session import Session
 from datacat.store.sqlite import bulk, removal
 from datacat.store.sqlite.connect import Durability, connect, errors_of
+from datacat.store.sqlite.presence import Presence
 from datacat.store.sqlite.problems import UPSERT_PROBLEM, problem_row
 from datacat.store.sqlite.rows import (
     BUSY_COLUMNS,
@@ -107,6 +108,8 @@ class SqliteWriter:
     def __init__(self, path: Path, *, durability: Durability = "full") -> None:
         self._path = path
         self._database = connect(path, durability=durability)
+        self._presence = Presence(path)
+        self._version = self._database.pragma("data_version")
         self._sessions: OrderedDict[str, _Kept] = OrderedDict()
         self._state_bytes = 0
         self._names = _Keys(self._name_key)
@@ -119,9 +122,12 @@ class SqliteWriter:
         """All or nothing; see :class:`datacat.store.port.Writer`."""
         with errors_of(self._path):
             try:
+                self._presence.check()
                 self._database.execute("BEGIN IMMEDIATE")
+                self._notice_others()
                 yield self
                 self._database.execute("COMMIT")
+                self._presence.check()
             except BaseException:
                 self._forget()
                 if self._database.in_transaction:
@@ -273,6 +279,12 @@ class SqliteWriter:
         self._sessions[session.id] = kept
         self._sessions.move_to_end(session.id)
         self._state_bytes += session.state_bytes
+
+    def _notice_others(self) -> None:
+        version = one_integer(self._database, "PRAGMA data_version", ())
+        if version != self._version:
+            self._version = version
+            self._forget()
 
     def _forget(self) -> None:
         self._sessions.clear()
