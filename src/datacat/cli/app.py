@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, flush, grafana, record, run, serve, sessions, show, tail
+from datacat.cli import db, demo, flush, grafana, record, run, serve, sessions, show, tail
 
 app = typer.Typer(
     name="datacat",
@@ -22,4 +22,5 @@ app.command()(record.event)
 # A number below zero is no option.
 app.command(context_settings={"ignore_unknown_options": True})(record.metric)
 app.command()(record.state)
+app.add_typer(db.app, name="db")
 app.add_typer(grafana.app, name="grafana")
