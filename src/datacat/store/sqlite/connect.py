@@ -148,9 +148,8 @@ def errors_of(path: Path) -> Iterator[None]:
         )
         raise StoreUnavailable(f"the database {path} cannot be used now: {error}", code=code) from error
     except apsw.ReadOnlyError as error:
-        if (
-            error.extendedresult == apsw.SQLITE_READONLY_DBMOVED
-        ):  # who waited for a restore to end has the old one
+        if getattr(error, "extendedresult", 0) == apsw.SQLITE_READONLY_DBMOVED:
+            # Whoever waited for a restore to end has opened what it set aside.
             raise StoreUnavailable(f"{path} was replaced while it was being opened: start again") from error
         raise StoreUnavailable(
             f"the database {path} is read-only: give this user the right to write it", code="read_only"
