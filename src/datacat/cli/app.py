@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import db, demo, flush, grafana, record, run, serve, sessions, show, tail
+from datacat.cli import db, demo, doctor, flush, grafana, record, run, serve, sessions, show, tail
 
 app = typer.Typer(
     name="datacat",
@@ -12,6 +12,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(demo.demo)
+app.command()(doctor.doctor)
 app.command()(flush.flush)
 # What follows the program is the program's, whatever it looks like.
 app.command(context_settings={"allow_interspersed_args": False})(run.run)

@@ -112,6 +112,10 @@ class Upkeep(Protocol):
         StoreUnavailable: it cannot be done now; nothing was changed.
     """
 
+    def probe(self) -> None:
+        """Return if it could be written now: nothing is."""
+        ...
+
     def check(self, tell: Tell, *, full: bool) -> Checked:
         """Look for damage and contradictions; ``full`` also compares every index with its table."""
         ...

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from datacat.store.sqlite import checks, copies, stats, vacuum
+from datacat.store.sqlite.connect import opened
 from datacat.store.upkeep import Checked, Copied, Restored, Stats, Tell, Vacuumed
 
 
@@ -11,6 +12,11 @@ class SqliteUpkeep:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def probe(self) -> None:
+        """Take the lock that a commit takes, and give it back."""
+        with opened(self._path, writable=True) as database:
+            database.execute("BEGIN IMMEDIATE; ROLLBACK")
 
     def check(self, tell: Tell, *, full: bool) -> Checked:
         """Damage and contradictions."""
