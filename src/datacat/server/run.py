@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import uvicorn
 
 from datacat.model.errors import ConfigurationError
+from datacat.server.notify import Notifier
 from datacat.server.settings import Settings, check_address
 from datacat.server.wiring import build, check_store
 
@@ -57,8 +59,30 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=settings.stop_timeout,
         )
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
-        announce(_url(settings.host, listener.getsockname()[1]))
-        uvicorn.Server(config).run(sockets=[listener])
+        url = _url(settings.host, listener.getsockname()[1])
+        announce(url)
+        _Server(config, Notifier(os.environ), url).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells the service manager when it serves, that its event loop turns, and when it stops."""
+
+    def __init__(self, config: uvicorn.Config, notifier: Notifier, url: str) -> None:
+        super().__init__(config)
+        self._notifier = notifier
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._notifier.ready(f"listens on {self._url}")
+
+    async def on_tick(self, counter: int) -> bool:
+        self._notifier.alive()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._notifier.stopping()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:
