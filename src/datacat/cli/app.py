@@ -2,7 +2,7 @@
 
 import typer
 
-from datacat.cli import demo, flush, grafana, keys, record, run, serve, sessions, show, tail
+from datacat.cli import db, demo, doctor, flush, grafana, keys, record, run, serve, sessions, show, tail
 
 app = typer.Typer(
     name="datacat",
@@ -12,6 +12,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(demo.demo)
+app.command()(doctor.doctor)
 app.command()(flush.flush)
 # What follows the program is the program's, whatever it looks like.
 app.command(context_settings={"allow_interspersed_args": False})(run.run)
@@ -22,5 +23,6 @@ app.command()(record.event)
 # A number below zero is no option.
 app.command(context_settings={"ignore_unknown_options": True})(record.metric)
 app.command()(record.state)
+app.add_typer(db.app, name="db")
 app.add_typer(grafana.app, name="grafana")
 app.add_typer(keys.app, name="keys")

@@ -102,7 +102,17 @@ class KeyForbids(DatacatError, PermissionError):
 
 
 class StoreError(DatacatError):
-    """The database cannot do what was asked; what was stored is untouched."""
+    """The database cannot do what was asked; what was stored is untouched.
+
+    Args:
+        message: what and why, with the cure where there is one.
+        code: for programs: ``missing``, ``empty``, ``not_ours``, ``newer``, ``damaged``, ``read_only``,
+            ``locked``, ``full``; empty for anything else.
+    """
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StoreUnavailable(StoreError):

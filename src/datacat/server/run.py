@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import uvicorn
 
 from datacat.model.errors import ConfigurationError
+from datacat.server.notify import Notifier
 from datacat.server.patience import PatientServer
 from datacat.server.settings import Settings, check_address
 from datacat.server.wiring import build, check_store
@@ -66,8 +68,30 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=settings.stop_timeout,
         )
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
-        announce(_url(settings.host, listener.getsockname()[1]))
-        PatientServer(config, settings.request_timeout, _most_files()).run(sockets=[listener])
+        url = _url(settings.host, listener.getsockname()[1])
+        announce(url)
+        _Server(config, settings.request_timeout, Notifier(os.environ), url).run(sockets=[listener])
+
+
+class _Server(PatientServer):
+    """Tells the service manager when it serves, that its event loop turns, and when it stops."""
+
+    def __init__(self, config: uvicorn.Config, request_timeout: float, notifier: Notifier, url: str) -> None:
+        super().__init__(config, request_timeout, _most_files())
+        self._notifier = notifier
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._notifier.ready(f"listens on {self._url}")
+
+    async def on_tick(self, counter: int) -> bool:
+        self._notifier.alive()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._notifier.stopping()
+        await super().shutdown(sockets)
 
 
 def _most_files() -> int:

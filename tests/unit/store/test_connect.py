@@ -9,7 +9,7 @@ from datacat.model.errors import StoreError, StoreUnavailable
 from datacat.model.lifecycle import Status
 from datacat.model.records import Batch, End, Event, Exit, Metric, Origin, Record, Start
 from datacat.store.port import Scope, Wanted, Window
-from datacat.store.sqlite import counts, events, problems, series, upkeep, windows
+from datacat.store.sqlite import counts, events, problems, retention, series, windows
 from datacat.store.sqlite.connect import APPLICATION_ID, connect, migrate, migrations
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
@@ -105,10 +105,10 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
         ): "SEARCH e USING PRIMARY KEY (session=? AND n>? AND n<?)",
         (problems._OVERDUE, (9, 1, 9)): "USING INDEX session_due",
         (
-            upkeep.EXPIRED,
+            retention.EXPIRED,
             (1, "ended", 1, 1, 9),
         ): "session_listed (deployment=? AND status=? AND created_at<?)",
-        (upkeep.OLDEST, (9,)): "SCAN session USING INDEX session_created_at",
+        (retention.OLDEST, (9,)): "SCAN session USING INDEX session_created_at",
         (problems._AHEAD, (9, 9)): "SEARCH session USING INDEX session_due",
         (problems._OF_SESSION, (1, 1)): "SEARCH problem USING INDEX sqlite_autoindex_problem_1",
     }
@@ -120,7 +120,7 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
             each in plan
             for each in ("SCAN p;", "problem_kind", "SEARCH e USING PRIMARY KEY", "event_", "session_listed")
         )
-        if sql in (problems._OVERDUE, upkeep.OLDEST) or one_range or in_order:
+        if sql in (problems._OVERDUE, retention.OLDEST) or one_range or in_order:
             assert "TEMP B-TREE" not in plan, (sql, plan)
 
 

@@ -61,6 +61,40 @@ def connect(path: Path, *, durability: Durability = "full") -> apsw.Connection:
         return database
 
 
+@contextmanager
+def opened(
+    path: Path, *, writable: bool = False, named: str = "with --database"
+) -> Iterator[apsw.Connection]:
+    """A connection to a database that is there, of any schema that is known; it is left as it is.
+
+    Args:
+        path: the database file.
+        writable: whether it may be written.
+        named: how another file is named, for the errors.
+
+    Raises:
+        StoreError: it is missing, damaged, not a datacat database, or one of a newer version.
+        StoreUnavailable: it cannot be opened now.
+    """
+    if not path.is_file():
+        raise StoreError(f"there is no database at {path}: name the file {named}", code="missing")
+    with errors_of(path):
+        # Who may only read leaves an empty log behind, and who may write folds one in: so a log is left as it was.
+        leaves_log = not writable and Path(f"{path}-wal").exists()
+        flags = apsw.SQLITE_OPEN_READONLY if leaves_log else apsw.SQLITE_OPEN_READWRITE
+        database = apsw.Connection(str(path), flags=flags)
+        try:
+            database.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            database.pragma("query_only", not writable)
+            _check_ours(database, path, named)
+            if not database.pragma("user_version"):
+                raise StoreError(f"{path} is empty: no service has used it yet", code="empty")
+            _tune(database)
+            yield database
+        finally:
+            database.close()
+
+
 def connect_reader(path: Path) -> apsw.Connection:
     """A connection that only reads; WAL lets it never wait for the writer."""
     with errors_of(path):
@@ -95,6 +129,7 @@ def _make(path: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=f"{path.name}-new-", dir=path.parent) as folder:
             new = Path(folder, path.name)
             database = apsw.Connection(str(new))
+            database.pragma("auto_vacuum", "incremental")  # heeded by a file that is still empty
             migrate(database)
             database.close()
             try:
@@ -107,16 +142,19 @@ def _make(path: Path) -> None:
         raise StoreUnavailable(f"the database {path} cannot be made: {error}") from error
 
 
-def _check_ours(database: apsw.Connection, path: Path) -> None:
+def _check_ours(database: apsw.Connection, path: Path, named: str = "with --database") -> None:
     application_id = database.pragma("application_id")
     empty = not list(database.execute("SELECT 1 FROM sqlite_schema LIMIT 1"))
     if application_id != APPLICATION_ID and not empty:
-        raise StoreError(f"{path} is a database of another program: choose another file with --database")
+        raise StoreError(
+            f"{path} is a database of another program: choose another file {named}", code="not_ours"
+        )
     known = len(migrations())
     if (version := database.pragma("user_version")) > known:
         raise StoreError(
             f"{path} is of a newer datacat (schema {version}, this one knows {known}): "
-            "upgrade datacat, or choose another file with --database"
+            f"upgrade datacat, or choose another file {named}",
+            code="newer",
         )
 
 
@@ -147,12 +185,18 @@ def errors_of(path: Path) -> Iterator[None]:
     try:
         yield
     except (apsw.FullError, apsw.BusyError, apsw.LockedError, apsw.IOError, apsw.CantOpenError) as error:
-        raise StoreUnavailable(f"the database {path} cannot be used now: {error}") from error
+        code = {apsw.FullError: "full", apsw.BusyError: "locked", apsw.LockedError: "locked"}.get(
+            type(error), ""
+        )
+        raise StoreUnavailable(f"the database {path} cannot be used now: {error}", code=code) from error
     except apsw.ReadOnlyError as error:
+        if getattr(error, "extendedresult", 0) == apsw.SQLITE_READONLY_DBMOVED:
+            # Whoever waited for a restore to end has opened what it set aside.
+            raise StoreUnavailable(f"{path} was replaced while it was being opened: start again") from error
         raise StoreUnavailable(
-            f"the database {path} is read-only: give this user the right to write it"
+            f"the database {path} is read-only: give this user the right to write it", code="read_only"
         ) from error
     except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise StoreError(f"{path} is damaged, or no database: {error}") from error
+        raise StoreError(f"{path} is damaged, or no database: {error}", code="damaged") from error
     except apsw.Error as error:
         raise StoreError(f"the database {path} refused: {error}") from error

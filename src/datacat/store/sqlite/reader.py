@@ -35,7 +35,7 @@ from datacat.store.port import (
     Wanted,
     Window,
 )
-from datacat.store.sqlite import counts, events, problems, series, upkeep, windows
+from datacat.store.sqlite import counts, events, problems, retention, series, windows
 from datacat.store.sqlite.connect import connect_reader, errors_of
 from datacat.store.sqlite.presence import Presence
 from datacat.store.sqlite.rows import (
@@ -257,17 +257,17 @@ class SqliteReader:
     def expired(self, product: str | None, before: int, limit: int) -> list[str]:
         """Sessions nobody has heard of for long."""
         with self._connection() as database:
-            return upkeep.expired(database, product, before, limit)
+            return retention.expired(database, product, before, limit)
 
     def oldest_finished(self, limit: int) -> list[str]:
         """The oldest sessions that no longer run."""
         with self._connection() as database:
-            return upkeep.oldest_finished(database, limit)
+            return retention.oldest_finished(database, limit)
 
     def size(self) -> Size:
         """What the database takes."""
         with self._connection() as database:
-            return upkeep.size(database, self._path)
+            return retention.size(database, self._path)
 
     def ahead(self, now: int, limit: int) -> list[Overdue]:
         """The sessions that were heard of before the clock was set back."""
