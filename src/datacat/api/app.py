@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from datacat.api import errors, openapi, verdicts
+from datacat.api import errors, live, openapi, verdicts
 from datacat.api.health import healthz, readyz
 from datacat.api.metrics import metrics
 from datacat.api.products import list_products
@@ -18,6 +18,8 @@ from datacat.api.states import StatesController
 from datacat.ingest.committer import Committer
 from datacat.ingest.liveness import Liveness
 from datacat.model.clock import Clock
+from datacat.query.live import Hub
+from datacat.query.share import Share
 from datacat.store.port import Reader
 
 
@@ -26,6 +28,7 @@ def create_app(
     ingest: Committer,
     open_reader: Callable[[], Reader],
     clock: Clock,
+    hub: Hub,
     more_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
     """The ASGI application.
@@ -34,9 +37,11 @@ def create_app(
         ingest: started and stopped with the application; told of sessions that fall silent.
         open_reader: called once the store is there.
         clock: the server's time.
+        hub: who listens to what happens.
         more_handlers: routes of other stations, such as the Grafana export.
     """
     readers: list[Reader] = []
+    share = Share()
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -55,6 +60,9 @@ def create_app(
             StatesController,
             EventsController,
             MetricsController,
+            live.follow_all,
+            live.follow_session,
+            live.head,
             list_products,
             verdicts.list_problems,
             verdicts.list_hangs,
@@ -71,6 +79,8 @@ def create_app(
             "ingest": Provide(lambda: ingest, sync_to_thread=False),
             "reader": Provide(lambda: readers[0], sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
+            "hub": Provide(lambda: hub, sync_to_thread=False),
+            "share": Provide(lambda: share, sync_to_thread=False),
             "within": Provide(provide_scope),
         },
         exception_handlers=errors.HANDLERS,

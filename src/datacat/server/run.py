@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from datacat.api.live import HANG_UP
 from datacat.model.errors import ConfigurationError
+from datacat.query.live import Hub
 from datacat.server.settings import Settings, check_address
 from datacat.server.wiring import build, check_store
 
@@ -47,10 +50,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     )
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_GARBAGE_THRESHOLD)
+    application, hub = build(settings)
     with _listen(settings.host, settings.port) as listener:
         config = uvicorn.Config(
-            build(settings),
-            http="httptools",
+            application,
+            http=_Protocol,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -58,7 +62,29 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         )
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
         announce(_url(settings.host, listener.getsockname()[1]))
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, hub).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams first: a stop waits for open requests, and theirs have no end of their own."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._hub.close()
+        await super().shutdown(sockets)
+
+
+class _Protocol(HttpToolsProtocol):
+    """Lets a stream hang up on a reader that does not read: HTTP has no word for that."""
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self.scope["extensions"] = {HANG_UP: {"now": self.transport.abort}}
 
 
 def _listen(host: str, port: int) -> socket.socket:
