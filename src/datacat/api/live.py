@@ -35,7 +35,8 @@ HEARTBEAT: Final = 15.0
 """Seconds without a message after which a sign of life is sent."""
 
 PAUSE: Final = 0.05
-"""Seconds between two pieces, so that many small commits are one piece."""
+"""Seconds between two pieces, so that many small commits are one piece; all readers of all sessions pause until the
+same moment, so that it is one piece for all of them."""
 
 SEND_TIMEOUT: Final = 30.0
 """Seconds in which a reader must take a piece."""
@@ -172,7 +173,7 @@ async def _of_all(hub: Hub, reader: Reader) -> AsyncGenerator[bytes, None]:
         if chunk:
             yield chunk
             quiet_until = loop.time() + HEARTBEAT
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(PAUSE - loop.time() % PAUSE)
 
 
 async def _of_session(

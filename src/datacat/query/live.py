@@ -32,9 +32,9 @@ MOST_HELD: Final = 10_000
 """Messages in the ring."""
 MOST_HELD_BYTES: Final = 16 * 1024 * 1024
 
-PERIOD: Final = 0.2
+PERIOD: Final = 1.0
 """Seconds over which what is told is bounded."""
-MOST_TOLD: Final = 1_000
+MOST_TOLD: Final = 2_000
 """Messages in such a period: more than anybody reads, and a hundredth of what is ingested at its busiest."""
 MOST_TOLD_BYTES: Final = 4 * 1024 * 1024
 
@@ -136,12 +136,25 @@ class Counts(Struct):
     cut: int = 0
 
 
+class _Piece(Struct, frozen=True):
+    """The wanted ones of the messages numbered above ``begin``, up to ``end``, as they travel."""
+
+    begin: int
+    end: int
+    messages: int
+    data: bytes
+
+
 class _Cover(Struct):
-    """What is kept up for the readers of one filter: the messages numbered above ``since``."""
+    """What is kept up for the readers of one filter: the messages numbered above ``since``.
+
+    ``piece`` is what one of them took last: others, who come from the same place, take the same.
+    """
 
     since: int
     readers: int = 0
     joined: int = 0
+    piece: _Piece = _Piece(-1, -1, 0, b"")
 
 
 class Reader:
@@ -168,21 +181,12 @@ class Reader:
         Raises:
             Overtaken: some are no longer held.
         """
-        ring, wanted = self._hub.ring, self.wanted
-        if self.place + 1 < ring.first:
-            raise Overtaken
-        taken: list[bytes] = []
-        room = _CHUNK
-        while self.place < ring.last and room > 0:
-            self.place += 1
-            item = ring[self.place]
-            if _wants(wanted, item):
-                taken.append(item.data)
-                room -= len(item.data)
-        if self.place == ring.last:
+        piece = self._hub.piece(self.wanted, self.place)
+        self.place = piece.end
+        if self.place == self._hub.ring.last:
             self.ready.clear()
-        self._hub.counts.messages += len(taken)
-        return b"".join(taken)
+        self._hub.counts.messages += piece.messages
+        return piece.data
 
     def leave(self) -> None:
         """Be forgotten."""
@@ -296,6 +300,27 @@ class Hub:
         watch = Watch(self, session_id)
         self._watches.setdefault(session_id, set()).add(watch)
         return watch
+
+    def piece(self, wanted: Filter, place: int) -> _Piece:
+        """What a reader at ``place`` takes next; made once for all who come from there.
+
+        Raises:
+            Overtaken: some of it is no longer held.
+        """
+        ring, cover = self.ring, self._covers[wanted]
+        if place + 1 < ring.first:
+            raise Overtaken
+        if cover.piece.begin != place or cover.piece.end == place:
+            taken: list[bytes] = []
+            room, end = _CHUNK, place
+            while end < ring.last and room > 0:
+                end += 1
+                item = ring[end]
+                if _wants(wanted, item):
+                    taken.append(item.data)
+                    room -= len(item.data)
+            cover.piece = _Piece(place, end, len(taken), b"".join(taken))
+        return cover.piece
 
     def forget_reader(self, reader: Reader) -> None:
         """The reader has gone; what it wanted is kept up for a while."""
