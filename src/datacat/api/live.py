@@ -10,12 +10,11 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from litestar import HttpMethod, Response, get, route
-from litestar.di import NamedDependency
-from litestar.params import HeaderParameter, QueryParameter, SkipValidation
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
-from datacat.api.dependencies import ServerClock, Sessions
+from datacat.api.dependencies import Listeners, LiveShare, ServerClock, Sessions
 from datacat.api.openapi import STREAM, problems
 from datacat.api.queries import AskedScope, one_of, several_of
 from datacat.model.clock import Clock
@@ -56,9 +55,6 @@ _HEADERS: Final = {
     "Connection": "close",
 }
 _RAW_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
-
-Listeners = NamedDependency[SkipValidation[Hub]]
-LiveShare = NamedDependency[SkipValidation[Share]]
 
 _KINDS = "session, event, metric, state or problem; several with commas between."
 LastId = Annotated[
@@ -186,9 +182,16 @@ async def _of_session(
 ) -> AsyncGenerator[bytes, None]:
     """What a reader of one session is sent."""
     loop = asyncio.get_running_loop()
+
+    async def look(work: Callable[[], bytes]) -> bytes:
+        before = following.told
+        chunk = await share.run(work)
+        hub.counts.messages += following.told - before
+        return chunk
+
     try:
         # It is watched already, so that no commit goes by between this look and the next.
-        yield sse.retry(RETRY) + await share.run(partial(begin, clock.now()))
+        yield sse.retry(RETRY) + await look(partial(begin, clock.now()))
         quiet_until = loop.time() + HEARTBEAT
         while not hub.closed.is_set():
             if not following.behind:
@@ -197,9 +200,8 @@ async def _of_session(
                         await watch.ready.wait()
             chunk = b""
             if following.behind or watch.ready.is_set():
-                session, problems_changed = watch.take()
-                read = partial(following.read, session, clock.now(), problems=problems_changed)
-                chunk = await share.run(read)
+                session, changed = watch.take()
+                chunk = await look(partial(following.read, session, clock.now(), problems=changed))
             if not chunk and loop.time() >= quiet_until:
                 chunk = sse.heartbeat(str(following.position))
             if chunk:

@@ -15,9 +15,10 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from datacat.api.dependencies import Ingest, Sessions
+from datacat.api.dependencies import Ingest, Listeners, Sessions
 from datacat.api.openapi import problems
 from datacat.ingest.committer import Committer
+from datacat.query.live import Hub
 from datacat.query.reliability import MAX_GROUPS
 from datacat.store.port import Reader, Scope, SessionCount
 from datacat.version import __version__
@@ -35,12 +36,12 @@ _STANDING: Final = {
 
 
 @get("/metrics", tags=["health"], responses=problems(503))
-async def metrics(reader: Sessions, ingest: Ingest) -> Response[bytes]:
+async def metrics(reader: Sessions, ingest: Ingest, hub: Listeners) -> Response[bytes]:
     """Sessions by product, version and status, and how the service is, in Prometheus's text format."""
     registry = CollectorRegistry()
     for ours in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
         registry.register(ours)
-    registry.register(_Datacat(reader, ingest))
+    registry.register(_Datacat(reader, ingest, hub))
     body = await asyncio.to_thread(generate_latest, registry)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -48,9 +49,10 @@ async def metrics(reader: Sessions, ingest: Ingest) -> Response[bytes]:
 class _Datacat:
     """Our own families, read when they are asked for."""
 
-    def __init__(self, reader: Reader, ingest: Committer) -> None:
+    def __init__(self, reader: Reader, ingest: Committer, hub: Hub) -> None:
         self._reader = reader
         self._ingest = ingest
+        self._hub = hub
 
     def describe(self) -> list[Metric]:
         """Nothing beforehand: the registry would ask for everything once more."""
@@ -61,6 +63,7 @@ class _Datacat:
         counts = self._reader.session_counts(Scope(), None, frozenset({"product", "version"}), MAX_GROUPS)
         yield from _sessions(counts)
         yield from _service(self._ingest)
+        yield from _live(self._hub)
 
 
 def _sessions(counts: list[SessionCount]) -> Iterator[Metric]:
@@ -83,6 +86,20 @@ def _sessions(counts: list[SessionCount]) -> Iterator[Metric]:
         hung.add_metric(labels, sum(count.hung for count in some))
         seconds.add_metric(labels, sum(count.hang_seconds for count in some))
     yield from (sessions, hung, seconds)
+
+
+def _live(hub: Hub) -> Iterator[Metric]:
+    counts = hub.counts
+    yield GaugeMetricFamily("datacat_live_readers", "Readers that follow live.", hub.readers)
+    yield CounterMetricFamily("datacat_live_messages", "Messages that readers were sent.", counts.messages)
+    yield CounterMetricFamily(
+        "datacat_live_readers_cut", "Readers that were cut off, as they read too slowly.", counts.cut
+    )
+    yield CounterMetricFamily(
+        "datacat_live_left_out",
+        "Messages that were not told live, as too many came at once.",
+        counts.left_out,
+    )
 
 
 def _service(ingest: Committer) -> Iterator[Metric]:
