@@ -33,7 +33,7 @@ RETRY: Final = 1_000
 HEARTBEAT: Final = 15.0
 """Seconds without a message after which a sign of life is sent."""
 
-PAUSE: Final = 0.05
+PAUSE: Final = 0.1
 """Seconds between two pieces, so that many small commits are one piece; all readers of all sessions pause until the
 same moment, so that it is one piece for all of them."""
 

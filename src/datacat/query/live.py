@@ -34,7 +34,7 @@ MOST_HELD_BYTES: Final = 16 * 1024 * 1024
 
 PERIOD: Final = 1.0
 """Seconds over which what is told is bounded."""
-MOST_TOLD: Final = 2_000
+MOST_TOLD: Final = 1_000
 """Messages in such a period: more than anybody reads, and a hundredth of what is ingested at its busiest."""
 MOST_TOLD_BYTES: Final = 4 * 1024 * 1024
 
