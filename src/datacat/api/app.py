@@ -8,7 +8,7 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from datacat.api import dependencies, errors, openapi, verdicts
+from datacat.api import dependencies, errors, live, openapi, verdicts
 from datacat.api.gate import Gate, guard
 from datacat.api.health import healthz, readyz
 from datacat.api.metrics import metrics
@@ -22,6 +22,7 @@ from datacat.ingest.janitor import Janitor
 from datacat.ingest.liveness import Liveness
 from datacat.model.clock import Clock
 from datacat.model.retention import Retention
+from datacat.query.live import Hub
 from datacat.store.keys import KeyReader
 from datacat.store.port import Reader
 
@@ -32,6 +33,7 @@ def create_app(
     open_reader: Callable[[], Reader],
     open_keys: Callable[[], KeyReader],
     clock: Clock,
+    hub: Hub,
     kept: Retention | None = None,
     asks_no_key: bool = False,
     cors_origins: Sequence[str] = (),
@@ -44,6 +46,7 @@ def create_app(
         open_reader: called once the store is there.
         open_keys: the same, for the keys.
         clock: the server's time.
+        hub: who listens to what happens.
         kept: which sessions, and for how long; None for all of them.
         asks_no_key: let everybody in, whatever keys there are.
         cors_origins: whose pages may ask from a browser.
@@ -68,6 +71,9 @@ def create_app(
             StatesController,
             EventsController,
             MetricsController,
+            live.follow_all,
+            live.follow_session,
+            live.head,
             list_products,
             verdicts.list_problems,
             verdicts.list_hangs,
@@ -81,7 +87,7 @@ def create_app(
             *more_handlers,
         ],
         dependencies={
-            **dependencies.provided(ingest, clock),
+            **dependencies.provided(ingest, hub, clock),
             "within": Provide(provide_scope),
         },
         guards=[guard],

@@ -15,11 +15,19 @@ from datacat.ingest.janitor import Janitor
 from datacat.ingest.throttle import Throttle
 from datacat.model.clock import Clock
 from datacat.query.bound import BoundReader
+from datacat.query.live import Hub
+from datacat.query.share import Share
 from datacat.store.port import Reader
 
 Ingest = NamedDependency[SkipValidation[Door]]
 Committing = NamedDependency[SkipValidation[Committer]]
 Sessions = NamedDependency[SkipValidation[Reader]]
+Listeners = NamedDependency[SkipValidation[Hub]]
+"""Handlers ask for it as ``hub``."""
+
+LiveShare = NamedDependency[SkipValidation[Share]]
+"""Handlers ask for it as ``share``."""
+
 ServerClock = NamedDependency[SkipValidation[Clock]]
 Limits = NamedDependency[SkipValidation[Throttle]]
 Removing = NamedDependency[SkipValidation[Janitor]]
@@ -27,9 +35,10 @@ Removing = NamedDependency[SkipValidation[Janitor]]
 AnyRequest = Request[Any, Any, Any]
 
 
-def provided(committer: Committer, clock: Clock) -> dict[str, Provide]:
+def provided(committer: Committer, hub: Hub, clock: Clock) -> dict[str, Provide]:
     """All of them, by the names that handlers ask for."""
     throttle = Throttle()
+    share = Share()
 
     def door(request: AnyRequest) -> Door:
         return Door(committer, request.auth, throttle, clock)
@@ -50,5 +59,7 @@ def provided(committer: Committer, clock: Clock) -> dict[str, Provide]:
         "clock": lambda: clock,
         "throttle": lambda: throttle,
         "janitor": janitor,
+        "hub": lambda: hub,
+        "share": lambda: share,
     }
     return {name: Provide(value, sync_to_thread=False) for name, value in values.items()}

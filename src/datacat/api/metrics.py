@@ -15,11 +15,12 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from datacat.api.dependencies import Committing, Limits, Removing, Sessions
+from datacat.api.dependencies import Committing, Limits, Listeners, Removing, Sessions
 from datacat.api.openapi import problems
 from datacat.ingest.committer import Committer
 from datacat.ingest.janitor import Janitor, Removed
 from datacat.ingest.throttle import Throttle
+from datacat.query.live import Hub
 from datacat.query.reliability import MAX_GROUPS
 from datacat.store.port import Reader, Reason, Scope, SessionCount, Size
 from datacat.version import __version__
@@ -38,13 +39,13 @@ _STANDING: Final = {
 
 @get("/metrics", tags=["health"], responses=problems(503))
 async def metrics(
-    reader: Sessions, committer: Committing, throttle: Limits, janitor: Removing
+    reader: Sessions, committer: Committing, throttle: Limits, janitor: Removing, hub: Listeners
 ) -> Response[bytes]:
     """Sessions by product, version and status, and how the service is, in Prometheus's text format."""
     registry = CollectorRegistry()
     for ours in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
         registry.register(ours)
-    registry.register(_Datacat(reader, committer, throttle, janitor))
+    registry.register(_Datacat(reader, committer, throttle, janitor, hub))
     body = await asyncio.to_thread(generate_latest, registry)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -52,11 +53,14 @@ async def metrics(
 class _Datacat:
     """Our own families, read when they are asked for."""
 
-    def __init__(self, reader: Reader, committer: Committer, throttle: Throttle, janitor: Janitor) -> None:
+    def __init__(
+        self, reader: Reader, committer: Committer, throttle: Throttle, janitor: Janitor, hub: Hub
+    ) -> None:
         self._reader = reader
         self._committer = committer
         self._throttle = throttle
         self._janitor = janitor
+        self._hub = hub
 
     def describe(self) -> list[Metric]:
         """Nothing beforehand: the registry would ask for everything once more."""
@@ -67,6 +71,7 @@ class _Datacat:
         counts = self._reader.session_counts(Scope(), None, frozenset({"product", "version"}), MAX_GROUPS)
         yield from _sessions(counts)
         yield from _service(self._committer)
+        yield from _live(self._hub)
         yield from _stored(self._reader.size(), self._janitor.removed)
         yield CounterMetricFamily(
             "datacat_batches_rate_limited", "Batches of keys that brought too much.", self._throttle.refused
@@ -115,6 +120,20 @@ def _stored(size: Size, removed: Removed) -> Iterator[Metric]:
         "datacat_size_exceeded",
         "1 where there is more than there may be, and nothing that may go.",
         removed.cannot,
+    )
+
+
+def _live(hub: Hub) -> Iterator[Metric]:
+    counts = hub.counts
+    yield GaugeMetricFamily("datacat_live_readers", "Readers that follow live.", hub.readers)
+    yield CounterMetricFamily("datacat_live_messages", "Messages that readers were sent.", counts.messages)
+    yield CounterMetricFamily(
+        "datacat_live_readers_cut", "Readers that were cut off, as they read too slowly.", counts.cut
+    )
+    yield CounterMetricFamily(
+        "datacat_live_left_out",
+        "Messages that were not told live, as too many came at once.",
+        counts.left_out,
     )
 
 

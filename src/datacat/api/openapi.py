@@ -31,6 +31,7 @@ from datacat.api.views import DossierAnswer, Ok, SessionCreated, SessionView
 from datacat.ingest.admit import MERGE_PATCH, CreateBody, EventBody, MetricBody
 from datacat.model.records import Answer
 from datacat.version import __version__
+from datacat.wire import sse
 from datacat.wire.problem import CODES, MEDIA_TYPE, Problem
 
 NDJSON: Final = "application/x-ndjson"
@@ -65,6 +66,14 @@ DOSSIER: Final = answers(DossierAnswer, "All that there is to see of how the ses
 TAKEN: Final = answers(Answer, "What became of the records; they are durable.")
 
 WRITE_PROBLEMS: Final = problems(400, 404, 413, 415, 422, 429, 503)
+STREAM: Final = {
+    200: ResponseSpec(
+        str,
+        media_type=sse.MEDIA_TYPE,
+        generate_examples=False,
+        description="Server-sent events: session, event, metric, state, problem; gap, and cut at the end.",
+    )
+}
 
 
 def _schema(kind: Any) -> Schema:
@@ -172,6 +181,7 @@ def config() -> OpenAPIConfig:
         tags=[
             Tag("sessions", "One run of one program: its state, events, metrics and heartbeat."),
             Tag("verdicts", "What hung, what crashed, what fell silent, and how often."),
+            Tag("live", "What happens, as it happens."),
             Tag("grafana", "What Grafana reads."),
             Tag("health", "Is the service there, and can it do its work?"),
         ],

@@ -1,11 +1,12 @@
 """What a query may ask for, read the same way wherever it is asked."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
-from datacat.model.errors import InvalidInput, UnknownSession
+from datacat.model.errors import InvalidInput, KeyForbids, UnknownSession
 from datacat.model.ids import parse_session_id
 from datacat.model.lifecycle import Status
 from datacat.store.port import Scope
@@ -25,6 +26,7 @@ _MOMENT = "RFC 3339, or seconds, milliseconds or microseconds since 1970."
 
 
 async def provide_scope(
+    request: Request[Any, Any, Any],
     product: Annotated[str | None, QueryParameter(description="Of this product alone; * for all.")] = None,
     version: Annotated[str | None, QueryParameter(description="Of this version alone; * for all.")] = None,
     environment: Annotated[
@@ -37,9 +39,15 @@ async def provide_scope(
         str | None, QueryParameter(name="to", description=f"Before this moment: {_MOMENT}")
     ] = None,
 ) -> Scope:
-    """Which sessions, and which time; what is empty asks for all, as does a lone star."""
+    """Which sessions, and which time; what is empty asks for all, as does a lone star.
+
+    A key for one product asks for that.
+    """
+    asked, bound = named(product), request.auth.product
+    if bound is not None and asked not in (None, bound):
+        raise KeyForbids.of_product(asked, bound)
     return Scope(
-        product=named(product),
+        product=bound or asked,
         version=named(version),
         environment=named(environment),
         since=parse_moment(since, field="from") if since else None,

@@ -6,6 +6,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from datacat.wire.codec import encode
+
 DEFAULT_URL: Final = "http://localhost:8080"
 
 Url = Annotated[str, typer.Option(envvar="DATACAT_URL", help="The service to ask.")]
@@ -20,6 +22,13 @@ STYLES: Final = {
     "crash": "bold red",
     "lost": "bold yellow",
 }
+
+LEVEL_STYLES: Final = {"warning": "yellow", "error": "red", "fatal": "bold red", "debug": "dim"}
+
+LONG: Final = ("stacks", "samples", "traceback")
+"""Keys of an event's data that no line has room for."""
+
+_WIDTH: Final = 160
 
 
 def safe(value: Any) -> str:
@@ -40,3 +49,14 @@ def fail(message: str) -> NoReturn:
 def program_of(known: dict[str, Any]) -> str:
     """``editor 2.3.1``, as far as it is known."""
     return " ".join(str(known[key]) for key in ("product", "version") if known.get(key)) or "a program"
+
+
+def as_text(value: Any) -> str:
+    """Text as it is, all else as JSON."""
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def short(text: str) -> str:
+    """One line, of no more than fits on one."""
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

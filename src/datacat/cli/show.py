@@ -6,7 +6,19 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from datacat.cli.service import DEFAULT_URL, STYLES, AsJson, Url, fail, program_of, safe
+from datacat.cli.service import (
+    DEFAULT_URL,
+    LEVEL_STYLES,
+    LONG,
+    STYLES,
+    AsJson,
+    Url,
+    as_text,
+    fail,
+    program_of,
+    safe,
+    short,
+)
 from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
 from datacat.model.state import ABSENT, differences
@@ -17,11 +29,8 @@ JsonObject = dict[str, Any]
 _HANGS: Final = 3
 _EVENTS: Final = 20
 _LINES: Final = 40
-_WIDTH: Final = 160
 _BARS: Final = "▁▂▃▄▅▆▇█"
 
-_LEVELS: Final = {"warning": "yellow", "error": "red", "fatal": "bold red", "debug": "dim"}
-_LONG: Final = ("stacks", "samples", "traceback")
 _TEXTS: Final = ("traceback", "dump", "stderr")
 
 
@@ -101,7 +110,7 @@ def _stack(console: Console, stack: JsonObject) -> None:
         place = f"{PurePosixPath(str(frame.get('file', '?'))).name}:{frame.get('line', '?')}"
         function = str(frame.get("function", "?"))
         innermost = "bold" if depth == len(known) else "default"
-        code = _short(str(frame.get("code") or ""))
+        code = short(str(frame.get("code") or ""))
         console.print(
             f"    [dim]{safe(f'{place:<28}')}[/] [{innermost}]{safe(f'{function:<24}')}[/] "
             f"[cyan]{safe(code)}[/]"
@@ -130,7 +139,7 @@ def _exit(console: Console, details: JsonObject | None) -> None:
     _heading(console, "How it went", "")
     for key, value in details.items():
         if key not in _TEXTS:
-            console.print(f"  [dim]{safe(key)}[/]  {safe(_short(_json(value)))}")
+            console.print(f"  [dim]{safe(key)}[/]  {safe(short(as_text(value)))}")
     for key in _TEXTS:
         if isinstance(text := details.get(key), str) and text.strip():
             console.print(f"  [dim]{key}[/]")
@@ -143,11 +152,11 @@ def _events(console: Console, events: list[JsonObject]) -> None:
         return
     _heading(console, "Its last events", "")
     for event in events[-_EVENTS:]:
-        data = {key: value for key, value in event["data"].items() if key not in _LONG}
-        words = " ".join(filter(None, [event["message"], _json(data) if data else ""]))
-        style = _LEVELS.get(event["level"], "default")
+        data = {key: value for key, value in event["data"].items() if key not in LONG}
+        words = " ".join(filter(None, [event["message"], as_text(data) if data else ""]))
+        style = LEVEL_STYLES.get(event["level"], "default")
         console.print(
-            f"  [dim]{event['timestamp'][11:23]}[/] [{style}]{safe(event['name'])}[/]  {safe(_short(words))}"
+            f"  [dim]{event['timestamp'][11:23]}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}"
         )
 
 
@@ -155,15 +164,15 @@ def _state(console: Console, before: JsonObject, state: JsonObject) -> None:
     if state:
         _heading(console, "Its state", "")
     for key, value in list(state.items())[:_LINES]:
-        console.print(f"  [dim]{safe(key)}[/]  {safe(_short(_json(value)))}")
+        console.print(f"  [dim]{safe(key)}[/]  {safe(short(as_text(value)))}")
     changed = differences(before["state"], state) if before["state"] else []
     if changed:
         _heading(console, "What changed in it", f"in the last {before['seconds']:g} s")
     for pointer, old, new in changed[:_LINES]:
         if old is not ABSENT:
-            console.print(f"  [red]- {safe(pointer)}  {safe(_short(_json(old)))}[/]")
+            console.print(f"  [red]- {safe(pointer)}  {safe(short(as_text(old)))}[/]")
         if new is not ABSENT:
-            console.print(f"  [green]+ {safe(pointer)}  {safe(_short(_json(new)))}[/]")
+            console.print(f"  [green]+ {safe(pointer)}  {safe(short(as_text(new)))}[/]")
 
 
 def _metrics(console: Console, metrics: list[JsonObject]) -> None:
@@ -194,12 +203,3 @@ def _heading(console: Console, title: str, more: str) -> None:
 
 def _moment(timestamp: str) -> str:
     return f"{timestamp[:10]} {timestamp[11:23]}Z"
-
-
-def _json(value: Any) -> str:
-    return value if isinstance(value, str) else encode(value).decode()
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

@@ -1,20 +1,33 @@
-"""``datacat tail --problems``: verdicts as they come."""
+"""``datacat tail``: what happens, a line each, as it happens; and ``--problems``, verdicts as they come."""
 
-import time
 from typing import Annotated, Any, Final
 
 import typer
 from msgspec import Struct
 from rich.console import Console
 
-from datacat.cli.service import DEFAULT_URL, STYLES, AsJson, Url, fail, program_of, safe
+from datacat.cli.service import (
+    DEFAULT_URL,
+    LEVEL_STYLES,
+    LONG,
+    STYLES,
+    AsJson,
+    Url,
+    as_text,
+    fail,
+    program_of,
+    safe,
+    short,
+)
 from datacat.client.api import DatacatClient
+from datacat.client.follow import LiveMessage
 from datacat.model.errors import RequestFailed
 from datacat.wire.codec import encode
 
-_INTERVAL: Final = 1.0
 _EARLIER: Final = 10
-"""Problems from before that are shown first."""
+"""Rows, or problems, from before that are shown first."""
+
+_BY_DEFAULT: Final = "session,event,state,problem"
 
 JsonObject = dict[str, Any]
 
@@ -27,41 +40,147 @@ class News(Struct, frozen=True):
 
 
 def tail(
+    session_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="The session, or the first digits of its id; all without it."),
+    ] = None,
     problems: Annotated[
-        bool, typer.Option("--problems", help="Hangs, crashes and losses of contact.")
+        bool, typer.Option("--problems", help="Verdicts alone: hangs, crashes and losses of contact.")
     ] = False,
+    kind: Annotated[
+        str, typer.Option(help="session, event, metric, state or problem; several with commas between.")
+    ] = _BY_DEFAULT,
+    level: Annotated[
+        str | None, typer.Option(help="Events of this level and worse: debug, info, warning, error, fatal.")
+    ] = None,
+    product: Annotated[str | None, typer.Option(help="Of this product alone.")] = None,
+    version: Annotated[str | None, typer.Option(help="Of this version alone.")] = None,
+    environment: Annotated[str | None, typer.Option(help="Of this environment alone.")] = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Show verdicts as they come, in any session, until Ctrl-C."""
-    if not problems:
-        raise typer.BadParameter("say what to follow: datacat tail --problems")
+    """Show what happens as it happens, in one session or in all, until Ctrl-C. With --json, a message to a line."""
     client = DatacatClient(url)
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
+    filters: dict[str, Any] = {"product": product, "version": version, "environment": environment}
+    if session_id is not None and any(filters.values()):
+        raise typer.BadParameter(
+            "one session is what it is: leave out --product, --version and --environment"
+        )
+    if problems and session_id is not None:
+        raise typer.BadParameter("--problems is of all sessions: leave out the ID, or say --kind problem")
     try:
-        found = client.get_problems()
+        if problems:
+            _follow_problems(client, console, filters, as_json=as_json)
+        else:
+            _follow(client, console, session_id, kind, level, filters, as_json=as_json)
     except RequestFailed as error:
+        if error.code == "unknown_session":
+            fail(f"no session {session_id} is known at {url}")
         fail(str(error))
-    known: dict[int, JsonObject] = {}
-    news = news_in(known, found)[-_EARLIER:]
-    away = False
-    try:
-        while True:
-            for each in news:
-                _print(console, each, as_json=as_json)
-            time.sleep(_INTERVAL)
-            try:
-                news = news_in(known, client.get_problems())
-                away = False
-            except RequestFailed as error:
-                news = []
-                if not away:
-                    Console(stderr=True, highlight=False).print(
-                        f"[yellow]{safe(str(error))}; trying again[/]", soft_wrap=True
-                    )
-                away = True
     except KeyboardInterrupt:
         return
+
+
+def _follow(
+    client: DatacatClient,
+    console: Console,
+    session_id: str | None,
+    kind: str,
+    level: str | None,
+    filters: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    earlier = _EARLIER if session_id is not None else 0
+    for message in client.follow(session_id, kinds=[kind], level=level, last=earlier, **filters):
+        if message.kind in ("connected", "disconnected", "cut"):
+            _say(message)
+        elif as_json:
+            typer.echo(encode({"kind": message.kind, "id": message.id, "data": message.data}))
+        elif message.kind == "gap":
+            _say(message)
+        else:
+            console.print(line(message, with_session=session_id is None))
+
+
+def _follow_problems(
+    client: DatacatClient, console: Console, filters: dict[str, Any], *, as_json: bool
+) -> None:
+    """The stream says when to ask: so nothing is lost, whatever becomes of the connection."""
+    known: dict[int, JsonObject] = {}
+    first = True
+    for message in client.follow(kinds=["problem"], **filters):
+        if message.kind in ("connected", "disconnected"):
+            _say(message)
+        if message.kind in ("connected", "problem", "gap"):
+            try:
+                found = client.get_problems(**filters)
+            except RequestFailed:
+                continue  # the stream goes with it, and says so
+            news = news_in(known, found)
+            for each in news[-_EARLIER:] if first else news:
+                _print(console, each, as_json=as_json)
+            first = False
+
+
+def _say(message: LiveMessage) -> None:
+    """What became of the stream, on standard error: the rest goes into files."""
+    match message.kind:
+        case "disconnected":
+            words = f"{message.data['reason']}; trying again"
+        case "connected" if message.data["again"]:
+            words = "connected again"
+        case "gap":
+            left_out = ", ".join(
+                f"{count:,} of {kind}" for kind, count in message.data.get("left_out", {}).items()
+            )
+            words = f"not shown{': ' if left_out else ''}{left_out}: {message.data['detail']}"
+        case _:
+            return
+    Console(stderr=True, highlight=False).print(f"[yellow]{safe(words)}[/]", soft_wrap=True)
+
+
+def line(message: LiveMessage, *, with_session: bool) -> str:
+    r"""One message for a person, as Rich's markup.
+
+    >>> event = {"timestamp": "2024-11-23T12:00:00.123456Z", "name": "saved", "level": "info", "message": None,
+    ...     "data": {"path": "a.txt"}, "product": "editor", "version": "2.3.1", "session_id": "01934f5e-0000-7000-8000-0"}
+    >>> line(LiveMessage("event", event, "e1.m0.c0"), with_session=False)
+    '[dim]12:00:00.123[/] event    [default]saved[/]  {"path":"a.txt"}'
+    """
+    data = message.data
+    moment = (
+        data["updated_at"]
+        if message.kind == "session"
+        else data.get("timestamp") or data["end"] or data["start"]
+    )
+    match message.kind:
+        case "session":
+            style = STYLES[data["status"]]
+            words = f"[{style}]{data['status']}[/]  {safe(data['verdict'])}"
+        case "event":
+            shown = {key: value for key, value in data["data"].items() if key not in LONG}
+            text = " ".join(filter(None, [data["message"], as_text(shown) if shown else ""]))
+            words = (
+                f"[{LEVEL_STYLES.get(data['level'], 'default')}]{safe(data['name'])}[/]  {safe(short(text))}"
+            )
+        case "metric":
+            unit = f" {safe(data['unit'])}" if data["unit"] not in (None, "1") else ""
+            tags = f"  [dim]{safe(', '.join(data['tags']))}[/]" if data["tags"] else ""
+            words = f"{safe(data['name'])}  [bold]{data['value']:g}[/]{unit}{tags}"
+        case "state":
+            removed = f"[red]- {safe(short(' '.join(data['remove'])))}[/] " if data["remove"] else ""
+            words = removed + (f"[green]+[/] {safe(short(as_text(data['merge'])))}" if data["merge"] else "")
+        case _:
+            lasted = f"  [dim]({data['seconds']:.1f} s)[/]" if data["seconds"] is not None else ""
+            over = "over: " if data["end"] and data["kind"] != "crash" else ""
+            words = f"[{'green' if over else STYLES[data['kind']]}]{over}{data['kind']}[/]  {safe(data['title'])}{lasted}"
+    begin = f"[dim]{moment[11:23]}[/] {message.kind:<8} "
+    if not with_session:
+        return begin + words.rstrip()
+    session_id = data["id" if message.kind == "session" else "session_id"]
+    return f"{begin}[bold]{safe(program_of(data))}[/]  {words.rstrip()}  [dim]{session_id[:18]}[/]"
 
 
 def news_in(known: dict[int, JsonObject], found: list[JsonObject]) -> list[News]:

@@ -1,8 +1,8 @@
 """Plain synchronous calls of the REST API: no thread, no buffer, errors raised."""
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -10,10 +10,17 @@ import urllib3
 
 from datacat.client.arguments import checked_key
 from datacat.client.encode import encode_data
+from datacat.client.follow import LiveMessage, follow
 from datacat.client.transport import USER_AGENT, reason_of
 from datacat.model.errors import RequestFailed
+from datacat.wire.sse import MEDIA_TYPE
 
 JsonObject = dict[str, Any]
+
+_LONGEST_REFUSAL: Final = 65_536
+
+_SILENCE: Final = 45.0
+"""Seconds without a byte after which a stream is taken for dead: three signs of life that did not come."""
 
 
 class DatacatClient:
@@ -34,6 +41,7 @@ class DatacatClient:
     ) -> None:
         self.url = url.rstrip("/")
         self._key = checked_key(key or os.environ.get("DATACAT_KEY"))
+        self._timeout = timeout
         self._pool = urllib3.PoolManager(retries=False, timeout=timeout)
 
     def register_session(self, product: str | None = None, version: str | None = None, **fields: Any) -> str:
@@ -68,10 +76,52 @@ class DatacatClient:
         dossier: JsonObject = self._call("GET", self._path(session_id, "dossier"))
         return dossier
 
-    def get_problems(self, *, limit: int = 100) -> list[JsonObject]:
-        """Hangs, crashes and losses of contact in any session, the one heard of last first."""
-        problems: list[JsonObject] = self._call("GET", f"/api/problems?limit={limit}")
+    def get_problems(self, *, limit: int = 100, **filters: str | None) -> list[JsonObject]:
+        """Hangs, crashes and losses of contact in any session, the one heard of last first.
+
+        ``filters`` are the API's: product, version, environment; None asks for all.
+        """
+        given = {"limit": str(limit), **filters}
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        problems: list[JsonObject] = self._call("GET", f"/api/problems?{query}")
         return problems
+
+    def follow(
+        self,
+        session_id: str | None = None,
+        *,
+        kinds: Iterable[str] = (),
+        level: str | None = None,
+        product: str | None = None,
+        version: str | None = None,
+        environment: str | None = None,
+        after: str | None = None,
+        last: int = 0,
+    ) -> Generator[LiveMessage, None, None]:
+        """What happens in one session, or in all of them, as it happens, for ever.
+
+        When the connection goes, it connects again and goes on behind the last message; of a session nothing is
+        lost so, and of all sessions a message ``gap`` says what was.
+
+        Args:
+            session_id: the session, or the first digits of its id; None for all.
+            kinds: session, event, metric, state, problem; without any, all, but metrics of all sessions.
+            level: of events, and what is worse.
+            product: of all sessions, those of this product.
+            version: of this version.
+            environment: of this environment.
+            after: the id of the last message that is known.
+            last: of one session, begin with so many of each kind that are there already.
+
+        Raises:
+            RequestFailed: the first connection cannot be had, or a later one is refused in a way that waiting does
+                not mend.
+        """
+        given = {"kind": ",".join(kinds), "level": level, "last": last or None}
+        given |= {"product": product, "version": version, "environment": environment}
+        query = urlencode({name: value for name, value in given.items() if value})
+        path = "/api/live" if session_id is None else self._path(session_id, "live")
+        return follow(lambda headers: self._stream(f"{path}?{query}", headers), after)
 
     def update_state(self, session_id: str, state: Mapping[str, Any]) -> None:
         """Merge ``state`` into the session's."""
@@ -120,25 +170,48 @@ class DatacatClient:
     def _path(self, session_id: str, call: str = "") -> str:
         return f"/api/sessions/{quote(session_id, safe='')}" + (f"/{call}" if call else "")
 
+    def _headers(self) -> dict[str, str]:
+        authorization = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        return {"User-Agent": USER_AGENT, **authorization}
+
+    def _stream(self, path: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        timeout = urllib3.Timeout(connect=self._timeout, read=_SILENCE)
+        headers = {**self._headers(), **headers}
+        try:
+            response = self._pool.request(
+                "GET", self.url + path, headers=headers, timeout=timeout, preload_content=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise RequestFailed(f"GET {self.url}{path}: no answer: {reason_of(error)}") from error
+        if response.status != 200 or not response.headers.get("Content-Type", "").startswith(MEDIA_TYPE):
+            answer = _decoded(response.read(_LONGEST_REFUSAL))
+            response.close()
+            raise _refusal("GET", self.url + path, response.status, answer)
+        return response
+
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        headers = {"User-Agent": USER_AGENT, "Content-Type": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        headers = {**self._headers(), "Content-Type": "application/json"}
         data = None if body is None else encode_data(body)
         try:
             response = self._pool.request(method, self.url + path, body=data, headers=headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise RequestFailed(f"{method} {self.url}{path}: no answer: {reason_of(error)}") from error
-        try:
-            answer = msgspec.json.decode(response.data)
-        except msgspec.MsgspecError:
-            answer = None
+        answer = _decoded(response.data)
         if response.status != 200 or answer is None:
-            problem = answer if isinstance(answer, dict) else {}
-            detail = problem.get("detail", "the answer is not datacat's: is the URL right?")
-            raise RequestFailed(
-                f"{method} {self.url}{path}: {response.status} {detail}",
-                status=response.status,
-                code=str(problem.get("code", "")),
-            )
+            raise _refusal(method, self.url + path, response.status, answer)
         return answer
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _refusal(method: str, url: str, status: int, answer: Any) -> RequestFailed:
+    problem = answer if isinstance(answer, dict) else {}
+    detail = problem.get("detail", "the answer is not datacat's: is the URL right?")
+    return RequestFailed(
+        f"{method} {url}: {status} {detail}", status=status, code=str(problem.get("code", ""))
+    )

@@ -37,7 +37,7 @@ class _Waiting(Struct, gc=False, eq=False):
     answered: "asyncio.Future[Answer]"
 
 
-Outcome = Answer | Exception
+Outcome = Folded | Exception
 
 
 class _Work(Struct, gc=False, eq=False):
@@ -65,14 +65,20 @@ class Committer:
         open_writer: called in the committing thread, which owns the writer from then on.
         clock: whose time is written as ``received``.
         batcher: the bounded queue.
+        committed: told, in the event loop and after the answers, what each commit has made durable.
     """
 
     def __init__(
-        self, open_writer: Callable[[], Writer], clock: Clock, batcher: Batcher[_Waiting] | None = None
+        self,
+        open_writer: Callable[[], Writer],
+        clock: Clock,
+        batcher: Batcher[_Waiting] | None = None,
+        committed: Callable[[list[Folded]], None] | None = None,
     ) -> None:
         self._open_writer = open_writer
         self._clock = clock
         self._batcher = batcher or Batcher()
+        self._committed = committed
         self._changed = threading.Condition()
         self._work: deque[_Work] = deque()
         self._turn_is_works = False
@@ -195,12 +201,16 @@ class Committer:
         counts.commits += 1
         counts.seconds += seconds
         counts.batches += len(batches)
-        counts.records += sum(outcome.accepted for outcome in outcomes if isinstance(outcome, Answer))
+        counts.records += sum(each.answer.accepted for each in outcomes if isinstance(each, Folded))
         counts.failed += sum(isinstance(outcome, StoreError) for outcome in outcomes)
 
     def _answer(self, group: list[_Waiting], outcomes: list[Outcome]) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(_resolve, group, outcomes)
+        if self._committed is not None:
+            # A turn later: whoever waits for an answer goes before whoever looks on.
+            folds = [each for each in outcomes if isinstance(each, Folded)]
+            self._loop.call_soon_threadsafe(self._loop.call_soon, self._committed, folds)
 
 
 def commit(writer: Writer, batches: list[Batch], received: int) -> list[Outcome]:
@@ -235,7 +245,7 @@ def _fold_all(transaction: Transaction, batches: list[Batch], received: int) -> 
             continue
         sessions[key] = folded.session
         folds.append(folded)
-        outcomes.append(folded.answer)
+        outcomes.append(folded)
     transaction.save(folds)
     return outcomes
 
@@ -256,4 +266,4 @@ def _resolve(group: list[_Waiting], outcomes: list[Outcome]) -> None:
         if isinstance(outcome, Exception):
             waiting.answered.set_exception(outcome)
         else:
-            waiting.answered.set_result(outcome)
+            waiting.answered.set_result(outcome.answer)

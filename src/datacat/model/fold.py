@@ -54,9 +54,11 @@ class Folded(Struct, frozen=True):
     """The session after a batch, the rows to add, and what to answer.
 
     The rows' numbers go on from the counts of the session before the batch: ``events[0]`` is event
-    number ``session.events - len(events)``, and the same for the others.
+    number ``session.events - len(events)``, and the same for the others. ``before`` is the session
+    before the batch, None where the batch began it.
     """
 
+    before: Session | None
     session: Session
     events: list[Event]
     metrics: list[Metric]
@@ -84,12 +86,13 @@ def fold(session: Session | None, batch: Batch, received: int) -> Folded:
     first_seq = _first_seq(batch.records[0]) if batch.records else last_seq
     if batch.origin is not Origin.API and first_seq > last_seq + 1:
         raise SequenceGap(last_seq=last_seq, first_seq=first_seq)
+    before = session
     if session is None:
         start = batch.records[0] if batch.records else None
         if not isinstance(start, Start):
             raise UnknownSession(batch.session_id)
         session = Session(id=batch.session_id, created_at=start.time, updated_at=received)
-    return _Folding(session, batch, last_seq, received).run()
+    return _Folding(before, session, batch, last_seq, received).run()
 
 
 def _first_seq(record: Record | Rejected) -> int:
@@ -99,7 +102,10 @@ def _first_seq(record: Record | Rejected) -> int:
 class _Folding:
     """One batch's way through: the session's moving parts, until they are one session again."""
 
-    def __init__(self, session: Session, batch: Batch, last_seq: int, received: int) -> None:
+    def __init__(
+        self, known: Session | None, session: Session, batch: Batch, last_seq: int, received: int
+    ) -> None:
+        self.known = known
         self.before = session
         self.batch = batch
         self.last_seq = last_seq
@@ -140,7 +146,7 @@ class _Folding:
             last_seq=self.last_seq,
             rejected=self.rejected,
         )
-        return Folded(session, self.events, self.metrics, self.changes, problems, answer)
+        return Folded(self.known, session, self.events, self.metrics, self.changes, problems, answer)
 
     def _take_all(self) -> int:
         duplicates = 0

@@ -61,7 +61,7 @@ class Found(Struct, Generic[Row]):
 
 def events(reader: Reader, session: Session, asked: Asked, wanted: Wanted) -> dict[str, Any]:
     """A page of events."""
-    found = _page(reader.event_window, session.id, session.events, asked, wanted)
+    found = page(reader.event_window, session.id, session.events, asked, wanted)
     views = [
         NumberedEvent(n + 1, rfc3339(row.time), row.name, row.level, row.message, row.data)
         for n, row in found.rows
@@ -71,7 +71,7 @@ def events(reader: Reader, session: Session, asked: Asked, wanted: Wanted) -> di
 
 def metrics(reader: Reader, session: Session, asked: Asked, wanted: Wanted) -> dict[str, Any]:
     """A page of metrics."""
-    found = _page(reader.metric_window, session.id, session.metrics, asked, wanted)
+    found = page(reader.metric_window, session.id, session.metrics, asked, wanted)
     views = [
         NumberedMetric(n + 1, rfc3339(row.time), row.name, row.kind, row.value, row.unit, row.tags)
         for n, row in found.rows
@@ -79,13 +79,14 @@ def metrics(reader: Reader, session: Session, asked: Asked, wanted: Wanted) -> d
     return {"metrics": views, "previous": found.previous, "next": found.next}
 
 
-def _page(
+def page(
     read: Callable[[str, Window, Wanted, int], list[tuple[int, Row]]],
     session_id: str,
     count: int,
     asked: Asked,
     wanted: Wanted,
 ) -> Found[tuple[int, Row]]:
+    """A page of what ``read`` reads, of a session that has ``count`` of it; rows come with their numbers, from 0."""
     window = window_of(asked, count)
     rows = read(session_id, window, wanted, asked.limit)
     full = len(rows) == asked.limit

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from datacat.model.hangs import read_object
 from datacat.model.problems import CRASH, HANG, Problem, ProblemKind
+from datacat.model.session import Session
 from datacat.store.port import ListedProblem, ProblemCount, Reader, Scope
 from datacat.wire.timestamps import rfc3339
 
@@ -38,14 +39,15 @@ class HangView(Struct, kw_only=True, omit_defaults=True):
     samples: list[Any] = []
 
 
-class ProblemView(Struct, kw_only=True):
-    """A problem among those of all sessions; ``id`` grows with each that is heard of.
+class LiveProblem(Struct, kw_only=True):
+    """A problem as it stands; told again under the same session, kind and number, it takes its own place.
 
-    ``kind`` is hang, crash or lost; ``cause`` is a crash's, ``hang_kind`` and ``monitor`` a hang's.
+    ``kind`` is hang, crash or lost; ``number`` counts the session's problems of this kind from 1; ``cause`` is
+    a crash's, ``hang_kind`` and ``monitor`` a hang's.
     """
 
-    id: int
     kind: str
+    number: int
     session_id: str
     product: str | None
     version: str | None
@@ -58,6 +60,12 @@ class ProblemView(Struct, kw_only=True):
     start: str
     end: str | None
     seconds: float | None
+
+
+class ProblemView(LiveProblem, kw_only=True):
+    """A problem among those of all sessions; ``id`` grows with each that is heard of."""
+
+    id: int
 
 
 class Share(Struct):
@@ -119,24 +127,41 @@ def _hang_view(problem: Problem) -> HangView:
     )
 
 
+def live_problem(session: Session, problem: Problem) -> LiveProblem:
+    """One of a session's problems, as it is told while things happen."""
+    return LiveProblem(
+        session_id=session.id,
+        product=session.product,
+        version=session.version,
+        environment=session.environment,
+        **_facts(problem),
+    )
+
+
 def _problem_view(listed: ListedProblem) -> ProblemView:
-    problem = listed.problem
     return ProblemView(
         id=listed.key,
-        kind=problem.kind,
         session_id=listed.session_id,
         product=listed.product,
         version=listed.version,
         environment=listed.environment,
-        title=problem.title,
-        cause=problem.detail if problem.kind == CRASH else None,
-        hang_kind=problem.detail if problem.kind == HANG else None,
-        monitor=problem.monitor,
-        fingerprint=problem.fingerprint,
-        start=rfc3339(problem.started_at),
-        end=None if problem.ended_at is None else rfc3339(problem.ended_at),
-        seconds=problem.seconds,
+        **_facts(listed.problem),
     )
+
+
+def _facts(problem: Problem) -> dict[str, Any]:
+    return {
+        "kind": problem.kind,
+        "number": problem.number,
+        "title": problem.title,
+        "cause": problem.detail if problem.kind == CRASH else None,
+        "hang_kind": problem.detail if problem.kind == HANG else None,
+        "monitor": problem.monitor,
+        "fingerprint": problem.fingerprint,
+        "start": rfc3339(problem.started_at),
+        "end": None if problem.ended_at is None else rfc3339(problem.ended_at),
+        "seconds": problem.seconds,
+    }
 
 
 def _group_view(fingerprint: str, counts: list[ProblemCount]) -> GroupView:

@@ -95,7 +95,7 @@ def page(
     shown = found[:limit]
     more = f"{shown[-1].created_at}.{shown[-1].id}" if len(found) > limit else None
     counts = None if cursor else _counts(reader, scope)
-    return SessionPage([_summary(session, now) for session in shown], more, counts)
+    return SessionPage([summary(session, now) for session in shown], more, counts)
 
 
 def _counts(reader: Reader, scope: Scope) -> StatusCounts:
@@ -124,7 +124,8 @@ def _bad_cursor(found: str) -> InvalidInput:
     )
 
 
-def _summary(session: Session, now: int) -> SessionSummary:
+def summary(session: Session, now: int) -> SessionSummary:
+    """The session in a line; ``now`` is in microseconds since the epoch, for how long something has lasted."""
     until = session.updated_at if session.ended_at is None else session.ended_at
     return SessionSummary(
         id=session.id,

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import uvicorn
 
 from datacat.model.errors import ConfigurationError
+from datacat.server.http import Protocol, Server
 from datacat.server.notify import Notifier
-from datacat.server.patience import PatientServer
 from datacat.server.settings import Settings, check_address
 from datacat.server.wiring import build, check_store
 
@@ -57,10 +57,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     )
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_GARBAGE_THRESHOLD)
+    application, hub = build(settings)
     with _listen(settings.host, settings.port) as listener:
         config = uvicorn.Config(
-            build(settings),
-            http="httptools",
+            application,
+            http=Protocol,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -70,28 +71,10 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
         url = _url(settings.host, listener.getsockname()[1])
         announce(url)
-        _Server(config, settings.request_timeout, Notifier(os.environ), url).run(sockets=[listener])
-
-
-class _Server(PatientServer):
-    """Tells the service manager when it serves, that its event loop turns, and when it stops."""
-
-    def __init__(self, config: uvicorn.Config, request_timeout: float, notifier: Notifier, url: str) -> None:
-        super().__init__(config, request_timeout, _most_files())
-        self._notifier = notifier
-        self._url = url
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._notifier.ready(f"listens on {self._url}")
-
-    async def on_tick(self, counter: int) -> bool:
-        self._notifier.alive()
-        return await super().on_tick(counter)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._notifier.stopping()
-        await super().shutdown(sockets)
+        server = Server(
+            config, settings.request_timeout, _most_files(), hub=hub, notifier=Notifier(os.environ), url=url
+        )
+        server.run(sockets=[listener])
 
 
 def _most_files() -> int:

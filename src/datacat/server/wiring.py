@@ -11,6 +11,7 @@ from datacat.grafana.export import export_sessions
 from datacat.ingest.committer import Committer
 from datacat.model.clock import SystemClock
 from datacat.model.retention import retention
+from datacat.query.live import Hub
 from datacat.server.settings import Settings, split
 from datacat.store.keys import KeyStore
 from datacat.store.sqlite.keys import SqliteKeyReader, SqliteKeyStore
@@ -18,20 +19,25 @@ from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
 
-def build(settings: Settings) -> Litestar:
-    """The whole service, ready to be served."""
+def build(settings: Settings) -> tuple[Litestar, Hub]:
+    """The whole service, ready to be served, and what is to be closed first when it stops."""
     path = Path(settings.database)
     clock = SystemClock()
-    return create_app(
-        ingest=Committer(lambda: SqliteWriter(path, durability=settings.durability), clock),
+    hub = Hub(clock)
+    application = create_app(
+        ingest=Committer(
+            lambda: SqliteWriter(path, durability=settings.durability), clock, committed=hub.committed
+        ),
         open_reader=lambda: SqliteReader(path),
         open_keys=lambda: SqliteKeyReader(path),
         clock=clock,
         asks_no_key=settings.insecure_no_auth,
         kept=retention(settings.retain, settings.retain_per_product, settings.max_size),
         cors_origins=split(settings.cors_origins),
+        hub=hub,
         more_handlers=[export_sessions, *flat.HANDLERS],
     )
+    return application, hub
 
 
 def key_store(settings: Settings) -> KeyStore:

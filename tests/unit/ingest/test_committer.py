@@ -8,7 +8,8 @@ from tests.contract.model_store import ModelStore
 from datacat.ingest.batcher import Batcher
 from datacat.ingest.committer import Committer, commit
 from datacat.model.errors import Busy, StoreUnavailable, UnknownSession
-from datacat.model.records import Answer, Batch, Event, Origin, Start
+from datacat.model.fold import Folded
+from datacat.model.records import Batch, Event, Origin, Start
 from datacat.testing import FakeClock
 
 ID = "01934f5e-0000-7000-8000-000000000001"
@@ -84,7 +85,7 @@ def test_a_full_queue_is_busy_and_what_was_accepted_is_committed_at_the_stop():
 
 def test_a_batch_that_cannot_be_folded_harms_no_other():
     outcomes = commit(ModelStore(), [start(), event(ID[:-1] + "2"), event()], 1)
-    assert [type(outcome) for outcome in outcomes] == [Answer, UnknownSession, Answer]
+    assert [type(outcome) for outcome in outcomes] == [Folded, UnknownSession, Folded]
 
 
 def test_a_batch_that_nobody_foresaw_harms_no_other():
@@ -98,7 +99,7 @@ def test_a_batch_that_nobody_foresaw_harms_no_other():
     store = Poisoned()
     poison = Batch(ID, Origin.API, [Event(time=1, name="poison")])
     outcomes = commit(store, [start(), poison, event()], 1)
-    assert [type(outcome) for outcome in outcomes] == [Answer, RuntimeError, Answer]
+    assert [type(outcome) for outcome in outcomes] == [Folded, RuntimeError, Folded]
     assert store.known[ID].events == 1
 
 
