@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +40,7 @@ def test_where_the_bytes_are_cut_does_not_matter(texts, cuts):
     text = b"\n\n".join(texts)
     places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
     whole, cut = Parser(), Parser()
-    pieces = [text[first:last] for first, last in zip(places, places[1:], strict=False)]
+    pieces = [text[first:last] for first, last in itertools.pairwise(places)]
     assert [each for piece in pieces for each in cut.feed(piece)] == whole.feed(text)
     assert (cut.last_id, cut.retry) == (whole.last_id, whole.retry)
 
@@ -47,7 +49,7 @@ def test_where_the_bytes_are_cut_does_not_matter(texts, cuts):
 def test_no_bytes_break_the_parser_and_none_of_the_cuts_matter(text, cuts):
     places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
     whole, cut = Parser(), Parser()
-    pieces = [text[first:last] for first, last in zip(places, places[1:], strict=False)]
+    pieces = [text[first:last] for first, last in itertools.pairwise(places)]
     assert [each for piece in pieces for each in cut.feed(piece)] == whole.feed(text)
 
 
