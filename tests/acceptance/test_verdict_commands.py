@@ -99,7 +99,7 @@ def test_show_of_an_unknown_session_says_so_and_leaves_with_1(shared_service):
     assert f"no session {session_id} is known" in done.stderr
 
 
-@pytest.mark.parametrize("command", [["show", "01934f5e"], ["tail", "--problems"]])
+@pytest.mark.parametrize("command", [["show", "01934f5e"], ["tail"], ["tail", "--problems"]])
 def test_a_service_that_is_not_there_is_told(command):
     done = subprocess.run(
         [sys.executable, "-m", "datacat", *command, "--url", "http://127.0.0.1:1"],
@@ -138,9 +138,3 @@ def test_tail_shows_problems_as_they_come_and_ends_at_ctrl_c(service):
     assert (hang["kind"], hang["end"]) == ("hang", None)
     assert (over["id"], over["seconds"]) == (hang["id"], 3.0)
     assert (process.returncode, complaint) == (0, "")
-
-
-def test_tail_asks_what_to_follow(shared_service):
-    done = datacat(shared_service, "tail")
-    assert done.returncode == 2
-    assert "--problems" in done.stderr

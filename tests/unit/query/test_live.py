@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from datacat.model.errors import Busy, InvalidInput
@@ -51,8 +53,6 @@ def read(reader):
 
 
 def names(messages):
-    import json
-
     return [json.loads(each.data).get("name", each.event) for each in messages]
 
 
