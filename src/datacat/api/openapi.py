@@ -149,6 +149,7 @@ def config() -> OpenAPIConfig:
         version=__version__,
         summary="A flight recorder for running programs.",
         path="/docs",
+        use_handler_docstrings=True,
         tags=[
             Tag("sessions", "One run of one program: its state, events, metrics and heartbeat."),
             Tag("verdicts", "What hung, what crashed, what fell silent, and how often."),
