@@ -41,7 +41,7 @@ check: $(VENV)/.installed ## lint, types, architecture, documentation, lock file
 	@$(MAKE) --no-print-directory docs lock-check
 
 docs: $(VENV)/.installed ## build the documentation into build/docs
-	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html --doctree-dir build/doctrees docs build/docs
+	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --builder html --doctree-dir build/doctrees docs build/docs
 
 bench: $(VENV)/.installed ## measure, beside peers in the same run
 	@$(BIN)/python -m benchmarks
