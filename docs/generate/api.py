@@ -1,6 +1,7 @@
 """The REST API, from the OpenAPI document that the service itself answers with."""
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
@@ -165,7 +166,10 @@ def _word(value: object) -> str:
 @cache
 def document() -> Json:
     """The document of the whole service, which opens no database for it."""
-    found: Json = build(Settings()).openapi_schema.to_schema()
+    with warnings.catch_warnings():
+        # In which style a handler declares what it takes is no concern of whoever reads about it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found: Json = build(Settings()).openapi_schema.to_schema()
     return found
 
 

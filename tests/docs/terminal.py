@@ -34,7 +34,7 @@ def steps(example: Example) -> Iterator[Step]:
     r"""The commands of an example.
 
     >>> list(steps(Example("console", "$ echo a \\\n>   b\na b\n$ false  # exits with 1\n", 3)))
-    [Step(command='echo a \\\n  b', shown='a b\n', code=0, line=4), Step(command='false  # exits with 1', shown=None, code=1, line=6)]
+    [Step(command='echo a \\\n  b', shown='a b\n', code=0, line=4), Step(command='false  # exits with 1', shown=None, code=1, line=7)]
     """
     if example.language == "python":
         yield Step(f"python - <<'EOF'\n{example.text}EOF", None, 0, example.line)

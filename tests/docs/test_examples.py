@@ -5,7 +5,7 @@ import json
 import tomllib
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own, for one call
 from tests.docs.pages import PAGES, Example, examples, name_of
 from tests.docs.terminal import differences
 
@@ -16,7 +16,7 @@ FOUND = {page: examples(page.read_text(encoding="utf-8")) for page in PAGES}
 
 
 def is_run(example: Example) -> bool:
-    return example.language in RUN and not is_a_doctest(example)
+    return bool(example.file) or (example.language in RUN and not is_a_doctest(example))
 
 
 def is_a_doctest(example: Example) -> bool:
@@ -28,16 +28,17 @@ def test_an_example_is_of_a_language_that_is_run_or_read_or_is_marked_as_a_fragm
     wrong = [
         f"line {each.line}: {each.language or 'none'}"
         for each in FOUND[page]
-        if each.language not in RUN | READ.keys() | FRAGMENTS
+        if each.language not in RUN | READ.keys() | FRAGMENTS and not each.file
     ]
     assert not wrong, "what cannot run is of the language text"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(is_run, FOUND[page]))], ids=name_of)
-def test_what_a_page_shows_in_a_terminal_happens(page, service, journals, tmp_path):  # noqa: ARG001
+def test_what_a_page_shows_in_a_terminal_happens(page, service, journals, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
-    assert not differences([each for each in FOUND[page] if is_run(each)], service.url, folder)
+    if wrong := differences([each for each in FOUND[page] if is_run(each)], service.url, folder):
+        pytest.fail("\n".join(wrong), pytrace=False)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(is_a_doctest, FOUND[page]))], ids=name_of)
@@ -46,7 +47,9 @@ def test_what_a_page_shows_in_the_interpreter_happens(page):
     for each in filter(is_a_doctest, FOUND[page]):
         test = doctest.DocTestParser().get_doctest(each.text, names, name_of(page), str(page), each.line)
         told: list[str] = []
-        failed, _ = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=told.append, clear_globs=False)
+        failed, _ = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(
+            test, out=told.append, clear_globs=False
+        )
         assert not failed, "".join(told)
         names |= test.globs
 
