@@ -9,6 +9,8 @@ project = "datacat"
 author = "the datacat authors"
 version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+smartquotes = False  # they make one dash of the two before an option
+pygments_dark_style = "monokai"
 html_theme = "furo"
 html_title = f"datacat {__version__}"
 html_static_path = ["_static"]

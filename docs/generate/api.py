@@ -54,7 +54,7 @@ def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
 def call(method: str, path: str, said: Json) -> str:
     """A section about one call."""
     what = f"{method.upper()} {path}"
-    parts = [f"### `{what}`", described(said.get("description"), what, "as its handler's docstring")]
+    parts = [f"### {what}", described(said.get("description"), what, "as its handler's docstring")]
     if rows := [_parameter(what, each) for each in said.get("parameters", []) if each["in"] != "path"]:
         parts.append(table(["parameter", "may be", "default", "meaning"], rows))
     for media, body in said.get("requestBody", {}).get("content", {}).items():

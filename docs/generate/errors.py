@@ -1,7 +1,6 @@
 """The error codes, from ``datacat.wire.problem``, and the exceptions, from ``datacat.model.errors``."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from docs.generate.markdown import code, described, table
 
@@ -14,7 +13,7 @@ def render(codes: Mapping[str, tuple[int, str]]) -> str:
     return table(
         ["status", "code", "meaning"],
         (
-            (f"{status} {HTTPStatus(status).phrase}", code(name), described(title, name, "in CODES"))
+            (str(status), code(name), described(title, name, "in CODES"))
             for name, (status, title) in sorted(codes.items(), key=lambda item: item[1][0])
         ),
     )

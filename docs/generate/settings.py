@@ -13,12 +13,10 @@ def render(settings: type[Struct]) -> str:
     info = types.type_info(settings)
     assert isinstance(info, types.StructType)
     return table(
-        ["flag", "variable", "TOML key", "default", "may be", "meaning"],
+        ["flag, variable, TOML key", "default", "may be", "meaning"],
         (
             (
-                code(flag(field)),
-                code(f"DATACAT_{field.name.upper()}"),
-                code(field.name),
+                "<br>".join(map(code, (flag(field), f"DATACAT_{field.name.upper()}", field.name))),
                 code(_default(field)),
                 may_be(field.type),
                 described(_words(field), f"the setting {field.name}", "as Meta(description=…) on its field"),

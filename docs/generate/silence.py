@@ -88,13 +88,17 @@ def draw(courses: Sequence[Course]) -> str:
         for beat in course.beats:
             drawing.dot(x(beat), y, 4)
         for moment, said in findings:
-            word = "hung" if isinstance(said, Hung) else "recovered"
-            drawing.line(x(moment), y - 12, x(moment), y + 12, "bad" if word == "hung" else "good")
-            drawing.text(x(moment), y + 26, f"{word} ({said.seconds:g} s)", look="label")
-    drawing.text(
-        20, 76 * len(courses) + 24, f"● a heartbeat   ╷ a look, every second   timeout {TIMEOUT:g} s",
-        anchor="start", look="quiet",
-    )  # fmt: skip
+            word, look, anchor = (
+                ("hung", "bad", "end") if isinstance(said, Hung) else ("recovered", "good", "start")
+            )
+            drawing.line(x(moment), y - 12, x(moment), y + 12, look)
+            drawing.text(x(moment), y + 27, f"{word} ({said.seconds:g} s)", anchor=anchor, look="label")
+    bottom = 76 * len(courses) + 24
+    drawing.dot(24, bottom - 4, 4)
+    drawing.text(34, bottom, "a heartbeat", anchor="start", look="quiet")
+    drawing.line(134, bottom - 7, 134, bottom - 1, "axis")
+    drawing.text(144, bottom, "a look, every second", anchor="start", look="quiet")
+    drawing.text(700, bottom, f"timeout {TIMEOUT:g} s", anchor="end", look="quiet")
     return drawing.svg()
 
 

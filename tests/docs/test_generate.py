@@ -84,7 +84,7 @@ def test_a_constant_has_the_docstring_below_it_and_no_other(tmp_path, monkeypatc
 def test_every_code_is_there_with_its_status():
     page = errors.generate()
     for code, (status, title) in CODES.items():
-        assert re.search(rf"\| {status} [^|]+ \| `{code}` \| {re.escape(title)} \|", page)
+        assert f"| {status} | `{code}` | {title} |" in page
 
 
 def test_a_code_that_nobody_describes_is_an_error():
@@ -104,7 +104,7 @@ def test_every_exception_is_there():
 def test_every_setting_is_there_as_flag_variable_and_key():
     page = settings.generate()
     for name in Settings.__struct_fields__:
-        assert f"| `--{name.replace('_', '-')}` | `DATACAT_{name.upper()}` | `{name}` |" in page
+        assert f"| `--{name.replace('_', '-')}`<br>`DATACAT_{name.upper()}`<br>`{name}` |" in page
 
 
 def test_a_setting_that_nobody_describes_is_an_error():
@@ -121,7 +121,7 @@ def test_a_setting_may_be_nothing_or_several():
         limit: Annotated[int | None, Meta(description="A limit.")] = None
 
     page = settings.render(Several)
-    assert "| `--names` | `DATACAT_NAMES` | `names` | `[]` | a list: text | Names. |" in page
+    assert "| `--names`<br>`DATACAT_NAMES`<br>`names` | `[]` | a list: text | Names. |" in page
     assert "a whole number, or nothing | A limit. |" in page
 
 
@@ -157,7 +157,7 @@ def test_every_call_of_the_service_is_there_and_so_is_all_that_it_answers():
     page = api.generate()
     document = api.document()
     for path, method, _ in api.operations(document):
-        assert f"### `{method.upper()} {path}`" in page
+        assert f"### {method.upper()} {path}\n" in page
     for name in document["components"]["schemas"]:
         assert f"### `{name}`" in page
 
