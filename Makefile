@@ -6,7 +6,7 @@ UV = $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check install serve bench lock lock-check format
+.PHONY: help demo test check docs install serve bench lock lock-check format
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,12 +33,15 @@ serve: $(VENV)/.installed ## run the service on http://127.0.0.1:8080
 test: $(VENV)/.installed ## run every test
 	@$(BIN)/pytest -n auto --dist worksteal
 
-check: $(VENV)/.installed ## lint, types, architecture, lock file
+check: $(VENV)/.installed ## lint, types, architecture, documentation, lock file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(MAKE) --no-print-directory lock-check
+	@$(MAKE) --no-print-directory docs lock-check
+
+docs: $(VENV)/.installed ## build the documentation into build/docs
+	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --builder html --doctree-dir build/doctrees docs build/docs
 
 bench: $(VENV)/.installed ## measure, beside peers in the same run
 	@$(BIN)/python -m benchmarks
@@ -48,7 +51,7 @@ format: $(VENV)/.installed ## format and sort what can be done by machine
 	$(BIN)/ruff format .
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-  --all-extras --group dev --group bench pyproject.toml
+  --all-extras --group dev --group docs --group bench pyproject.toml
 
 lock: $(BIN)/python ## bring requirements.lock up to date with pyproject.toml
 	@$(COMPILE) --upgrade --output-file requirements.lock

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.acceptance.programs import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,14 +68,6 @@ def test_serve_refuses_a_file_that_is_no_database_and_leaves_it(tmp_path):
     assert "no database" in done.stderr
     assert "Traceback" not in done.stderr
     assert file.read_text() == "my notes " * 500
-
-
-def test_the_readmes_python_runs(shared_service):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        done = run(block.replace("http://localhost:8080", shared_service.url), shared_service.url)
-        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_setting_is_an_option_of_serve():

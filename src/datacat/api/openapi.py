@@ -178,6 +178,7 @@ def config() -> OpenAPIConfig:
             }
         ),
         security=[{"key": []}, {}],
+        use_handler_docstrings=True,
         tags=[
             Tag("sessions", "One run of one program: its state, events, metrics and heartbeat."),
             Tag("verdicts", "What hung, what crashed, what fell silent, and how often."),
