@@ -26,6 +26,10 @@ def serve(
         bool | None,
         typer.Option("--insecure-no-auth", help="Serve an address others can reach, with no key asked."),
     ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option(help="A certificate in PEM: speak HTTPS, with --tls-key. [default: HTTP]")
+    ] = None,
+    tls_key: Annotated[str | None, typer.Option(help="The certificate's key in PEM, not encrypted.")] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
     ] = None,
@@ -43,6 +47,8 @@ def serve(
         "database": database,
         "durability": durability,
         "insecure_no_auth": insecure_no_auth,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
         "log_level": log_level,
         "stop_timeout": stop_timeout,
     }

@@ -11,7 +11,7 @@ import uvicorn
 
 from datacat.model.errors import ConfigurationError
 from datacat.server.notify import Notifier
-from datacat.server.settings import Settings, check_address
+from datacat.server.settings import Settings, check_address, check_tls
 from datacat.server.wiring import build, check_store
 
 _SWITCH_INTERVAL = 0.0001
@@ -37,10 +37,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         announce: told the service's URL once it can be reached.
 
     Raises:
-        ConfigurationError: the address or the port cannot be had.
+        ConfigurationError: the address, the port or the certificate cannot be had.
         StoreError: the database cannot be served from.
     """
     check_address(settings)
+    check_tls(settings)
     check_store(settings)
     logging.basicConfig(
         level=settings.log_level.upper(),
@@ -57,9 +58,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.stop_timeout,
+            ssl_certfile=settings.tls_cert or None,
+            ssl_keyfile=settings.tls_key or None,
         )
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
-        url = _url(settings.host, listener.getsockname()[1])
+        url = _url("https" if settings.tls_cert else "http", settings.host, listener.getsockname()[1])
         announce(url)
         _Server(config, Notifier(os.environ), url).run(sockets=[listener])
 
@@ -104,6 +107,6 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(host: str, port: int) -> str:
+def _url(scheme: str, host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+    return f"{scheme}://{shown}:{port}"
