@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from datacat.cli.service import fail
 from datacat.model.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def serve(
         chosen = settings.load(flags, os.environ, config)
         run.serve(chosen, lambda url: _announce(url, chosen))
     except (ConfigurationError, StoreError) as error:
-        typer.secho(f"datacat: {error}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(1) from None
+        fail(str(error))
 
 
 def _announce(url: str, chosen: "Settings") -> None:
