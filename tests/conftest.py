@@ -33,12 +33,12 @@ class Service:
         self.flags = flags
         self.program = program or (sys.executable, "-m", "datacat")
         self.log_file = log or database.with_suffix(".log")
-        self.port = 0
+        self.scheme, self.port = "http", 0
         self.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         command = [*self.program, "serve", "--database", str(self.database), *self.flags]
@@ -49,9 +49,9 @@ class Service:
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
-        match = re.search(r":(\d+)$", line.strip())
+        match = re.search(r"(https?)://.*:(\d+)$", line.strip())
         assert match, f"the service said {line!r}: {self.log_file.read_text()}"
-        self.port = int(match[1])
+        self.scheme, self.port = match[1], int(match[2])
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)

@@ -56,7 +56,9 @@ def check(
         for note in checked.notes:
             console.print(f"[yellow]{safe(note)}[/]")
         for fault in checked.faults:
-            console.print(f"[bold red]wrong[/]  {safe(fault.what)}\n       [dim]cure:[/] {safe(fault.cure)}")
+            console.print(f"[bold red]wrong[/]  {safe(fault.what)}")
+        for cure in dict.fromkeys(fault.cure for fault in checked.faults):
+            console.print(f"[dim]cure[/]   {safe(cure)}")
         if checked.ok:
             console.print(f"[green]{safe(checked.path)} is well[/]  [dim]schema {checked.schema}[/]")
     if not checked.ok:

@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
@@ -67,12 +68,14 @@ def gather(url: str, flags: Mapping[str, Any], config: Path | None, environ: Map
     )
 
 
-def ask(url: str, key: str | None = None, *, timeout: float = _TIMEOUT) -> Service:
-    """What answers at ``url``; each of its questions is given ``timeout`` seconds."""
+def ask(url: str, key: str | None = None, *, trusting: bool = False) -> Service:
+    """What answers at ``url``; ``trusting`` takes any certificate, and must be told no secret."""
     url = url.rstrip("/")
     if not url.startswith(("http://", "https://")):
         return Service(url=url, reached="no_url")
-    pool = urllib3.PoolManager(retries=False, timeout=timeout)
+    pool = urllib3.PoolManager(
+        retries=False, timeout=_TIMEOUT, cert_reqs="CERT_NONE" if trusting else "CERT_REQUIRED"
+    )
     headers = {"User-Agent": USER_AGENT} | ({"Authorization": f"Bearer {key}"} if key else {})
 
     def get(path: str) -> urllib3.BaseHTTPResponse:
@@ -83,7 +86,7 @@ def ask(url: str, key: str | None = None, *, timeout: float = _TIMEOUT) -> Servi
         answer = get("/api/sessions?limit=1")
     except (urllib3.exceptions.HTTPError, OSError) as error:
         reached = _kind_of(error)
-        if reached == "other" and url.startswith("http://") and _wants_tls(url, timeout):
+        if reached == "other" and url.startswith("http://") and _wants_tls(url):
             reached = "tls_wanted"
         return Service(url=url, reached=reached, detail=reason_of(error) or str(error))
     finally:
@@ -104,6 +107,13 @@ def ask(url: str, key: str | None = None, *, timeout: float = _TIMEOUT) -> Servi
     )
 
 
+def is_datacat(url: str) -> bool:
+    """Whether datacat answers at ``url`` of this machine, whatever its certificate is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+        return ask(url, trusting=True).is_datacat
+
+
 def _kind_of(error: Exception) -> Reached:
     exceptions = urllib3.exceptions
     if isinstance(error, exceptions.NameResolutionError):
@@ -119,14 +129,14 @@ def _kind_of(error: Exception) -> Reached:
     return "other"
 
 
-def _wants_tls(url: str, timeout: float) -> bool:
+def _wants_tls(url: str) -> bool:
     parsed = urllib3.util.parse_url(url)
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is said to it: only whether it speaks TLS
     try:
         with (
-            socket.create_connection((parsed.hostname or "", parsed.port or 80), timeout) as connection,
+            socket.create_connection((parsed.hostname or "", parsed.port or 80), _TIMEOUT) as connection,
             context.wrap_socket(connection),
         ):
             return True
@@ -171,7 +181,7 @@ def _port(settings: Settings) -> Port:
         number=settings.port,
         taken=taken,
         by_datacat=taken
-        and any(ask(f"{scheme}://{host}:{settings.port}").is_datacat for scheme in ("http", "https")),
+        and any(is_datacat(f"{scheme}://{host}:{settings.port}") for scheme in ("http", "https")),
         by=listener(settings.port) if taken else None,
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,6 +16,7 @@ from datacat.client.journal_root import Leftover, journal_root, set_aside
 from datacat.client.leftovers import delivery_of, leftovers
 from datacat.client.transport import HttpTransport
 from datacat.model.clock import SystemClock
+from datacat.wire.codec import encode
 
 
 class _Result(Struct):
@@ -35,9 +36,10 @@ def flush(
     url: Annotated[
         str | None, typer.Option(help="Deliver to this service instead of the one each program recorded at.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Deliver what programs that have ended left in their journals. Running programs deliver their own."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=as_json)
     try:
         root = (journal_dir or journal_root(os.environ)).absolute()
     except RuntimeError as error:
@@ -46,11 +48,13 @@ def flush(
         )
         raise typer.Exit(1) from None
     result = _deliver_all(console, root, url)
-    if result.sessions:
+    if as_json:
+        typer.echo(encode({"journals": str(root), **to_builtins(result)}))
+    elif result.sessions:
         console.print(f"delivered {result.records:,} records of {_count(result.sessions, 'program')}")
     elif not result.kept and not result.strange:
         console.print(f"nothing waits in {escape(str(root))}", soft_wrap=True)
-    if result.kept:
+    if result.kept and not as_json:
         console.print(f"[yellow]{_count(result.kept, 'journal')} kept: run datacat flush again later[/]")
     if result.kept or result.strange:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from datacat.grafana.provisioning import CRASH_FREE_BELOW, PLUGIN, PLUGIN_VERSION, files
+from datacat.wire.codec import encode
 
 app = typer.Typer(help="Set Grafana up.", no_args_is_help=True)
 
@@ -39,9 +40,10 @@ def provision(
     crash_free_below: Annotated[
         float, typer.Option(min=0, max=1, help="Warn when the crash-free rate of a day is lower.")
     ] = CRASH_FREE_BELOW,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write the data source, the dashboards and the alert rules, for Grafana to read when it starts."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=as_json)
     if not url.startswith(("http://", "https://")):
         console.print(
             f"[red]datacat: {escape(url)!r} is no URL: write it as http://host:port[/]", soft_wrap=True
@@ -61,6 +63,9 @@ def provision(
             soft_wrap=True,
         )
         raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(encode({"directory": str(directory), "url": url, "files": sorted(written)}))
+        return
     console.print(
         f"{len(written)} files written to {escape(str(directory))}, for {escape(url)}", soft_wrap=True
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from datacat.cli.completion import session_ids
 from datacat.cli.service import DEFAULT_URL, Url, fail
 from datacat.client.api import DatacatClient
 from datacat.client.claim import offered_by
@@ -15,7 +16,9 @@ from datacat.model.errors import RequestFailed
 SessionId = Annotated[
     str | None,
     typer.Option(
-        "--session", help="The session's id. [default: that of the datacat run which this is a part of]"
+        "--session",
+        help="The session's id. [default: that of the datacat run which this is a part of]",
+        autocompletion=session_ids,
     ),
 ]
 Pairs = Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from datacat.cli.service import fail
 from datacat.model.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def serve(
         str | None,
         typer.Option(help="What the database may hold, as 20GiB: then the oldest go. [default: any size]"),
     ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option(help="A certificate in PEM: speak HTTPS, with --tls-key. [default: HTTP]")
+    ] = None,
+    tls_key: Annotated[str | None, typer.Option(help="The certificate's key in PEM, not encrypted.")] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
     ] = None,
@@ -70,6 +75,8 @@ def serve(
         "retain": retain,
         "retain_per_product": retain_per_product,
         "max_size": max_size,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
         "log_level": log_level,
         "request_timeout": request_timeout,
         "stop_timeout": stop_timeout,
@@ -78,8 +85,7 @@ def serve(
         chosen = settings.load(flags, os.environ, config)
         run.serve(chosen, lambda url: _announce(url, chosen))
     except (ConfigurationError, StoreError) as error:
-        typer.secho(f"datacat: {error}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(1) from None
+        fail(str(error))
 
 
 def _announce(url: str, chosen: "Settings") -> None:

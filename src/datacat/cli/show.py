@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from datacat.cli.completion import session_ids
 from datacat.cli.service import (
     DEFAULT_URL,
     LEVEL_STYLES,
@@ -36,7 +37,10 @@ _TEXTS: Final = ("traceback", "dump", "stderr")
 
 def show(
     session_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The session, or the first digits of its id.")
+        str,
+        typer.Argument(
+            metavar="ID", help="The session, or the first digits of its id.", autocompletion=session_ids
+        ),
     ],
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,

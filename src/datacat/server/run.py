@@ -13,7 +13,7 @@ import uvicorn
 from datacat.model.errors import ConfigurationError
 from datacat.server.http import Protocol, Server
 from datacat.server.notify import Notifier
-from datacat.server.settings import Settings, check_address
+from datacat.server.settings import Settings, check_address, check_tls
 from datacat.server.wiring import build, check_store
 
 _SWITCH_INTERVAL = 0.0001
@@ -46,9 +46,10 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         announce: told the service's URL once it can be reached.
 
     Raises:
-        ConfigurationError: the address or the port cannot be had.
+        ConfigurationError: the address, the port or the certificate cannot be had.
         StoreError: the database cannot be served from.
     """
+    check_tls(settings)
     check_address(settings, asks_for_keys=check_store(settings))
     logging.basicConfig(
         level=settings.log_level.upper(),
@@ -67,9 +68,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=settings.stop_timeout,
+            ssl_certfile=settings.tls_cert or None,
+            ssl_keyfile=settings.tls_key or None,
         )
         logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
-        url = _url(settings.host, listener.getsockname()[1])
+        url = _url("https" if settings.tls_cert else "http", settings.host, listener.getsockname()[1])
         announce(url)
         server = Server(
             config, settings.request_timeout, _most_files(), hub=hub, notifier=Notifier(os.environ), url=url
@@ -109,6 +112,6 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(host: str, port: int) -> str:
+def _url(scheme: str, host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+    return f"{scheme}://{shown}:{port}"

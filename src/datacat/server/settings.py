@@ -5,6 +5,7 @@ key ``database``.
 """
 
 import ipaddress
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +49,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(description="What the database may hold, as 20GiB: above that the oldest that have ended go."),
     ] = ""
+    tls_cert: Annotated[
+        str,
+        Meta(description="A certificate, in PEM, with those that it hangs on behind it; speak HTTPS alone."),
+    ] = ""
+    tls_key: Annotated[str, Meta(description="The certificate's key, in PEM, not encrypted.")] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
     ] = "info"
@@ -113,6 +119,35 @@ def check_address(settings: Settings, *, asks_for_keys: bool) -> None:
         "session. Listen on 127.0.0.1 (the default), make a key with datacat keys create, or pass "
         "--insecure-no-auth if you mean it"
     )
+
+
+def check_tls(settings: Settings) -> None:
+    """Refuse a certificate that cannot be served with.
+
+    Raises:
+        ConfigurationError: one of the two is missing, cannot be read, or they do not belong together.
+    """
+    cert, key = settings.tls_cert, settings.tls_key
+    if bool(cert) != bool(key):
+        given, missing = ("--tls-cert", "--tls-key") if cert else ("--tls-key", "--tls-cert")
+        raise ConfigurationError(f"{given} is set and {missing} is not: HTTPS needs both, HTTP neither")
+    if not cert:
+        return
+    for path in (cert, key):
+        try:
+            Path(path).open("rb").close()
+        except OSError as error:
+            raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+    def no_password() -> str:
+        raise ConfigurationError(f"{key} is encrypted: write one that is not, readable by the service alone")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, no_password)
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"{cert} and {key} are no certificate and its key: {error.reason or error}. Both are to be PEM"
+        ) from error
 
 
 def _is_loopback(host: str) -> bool:

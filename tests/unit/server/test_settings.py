@@ -1,9 +1,16 @@
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from datacat.model.errors import ConfigurationError
-from datacat.server.settings import Settings, check_address, load
+from datacat.server.settings import Settings, check_address, check_tls, load
 
 
 def test_flags_weigh_more_than_the_environment_and_that_more_than_the_file(tmp_path):
@@ -55,3 +62,52 @@ def test_another_address_is_refused_with_the_cure_unless_keys_are_asked_or_it_is
         check_address(Settings(host=host), asks_for_keys=False)
     check_address(Settings(host=host, insecure_no_auth=True), asks_for_keys=False)
     check_address(Settings(host=host), asks_for_keys=True)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A certificate's file, and its key's."""
+    certificate = trustme.CA().issue_cert("localhost")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.cert_chain_pems[0].write_to_path(cert)
+    certificate.private_key_pem.write_to_path(key)
+    return cert, key
+
+
+def tls(cert="", key=""):
+    check_tls(Settings(tls_cert=str(cert), tls_key=str(key)))
+
+
+def test_a_certificate_and_its_key_are_served_with(pair):
+    tls(*pair)
+    tls()
+
+
+def test_half_of_the_pair_is_told(pair):
+    with pytest.raises(ConfigurationError, match="--tls-key is not"):
+        tls(pair[0])
+    with pytest.raises(ConfigurationError, match="--tls-cert is not"):
+        tls(key=pair[1])
+
+
+def test_a_file_that_is_not_there_is_told(pair):
+    with pytest.raises(ConfigurationError, match=r"cannot read .*none.pem: No such file"):
+        tls(pair[0], pair[1].with_name("none.pem"))
+
+
+def test_what_is_no_certificate_or_of_another_key_is_told(pair, tmp_path):
+    (tmp_path / "text.pem").write_text("hello")
+    other = tmp_path / "other.pem"
+    trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(other)
+    for cert, key in ((tmp_path / "text.pem", pair[1]), (pair[0], tmp_path / "text.pem"), (pair[0], other)):
+        with pytest.raises(ConfigurationError, match="no certificate and its key"):
+            tls(cert, key)
+
+
+def test_a_key_that_is_encrypted_is_told_and_no_password_asked_for(pair):
+    key = load_pem_private_key(pair[1].read_bytes(), None)
+    pair[1].write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    )
+    with pytest.raises(ConfigurationError, match="is encrypted"):
+        tls(*pair)

@@ -175,6 +175,24 @@ def test_the_log_that_a_killed_service_left_is_never_played_into_the_restored_da
     assert check(path, nothing_told, full=True).ok
 
 
+def test_a_restore_that_fails_at_its_last_step_leaves_the_database_with_all_that_its_log_had(
+    tmp_path, monkeypatch
+):
+    fill(tmp_path / "b.db", sessions=2)
+    path = fill(tmp_path / "a.db")
+    killed(path)
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(copies, "rename", fail)
+    with pytest.raises(StoreError, match=r"cannot write .*a.db: Input/output error"):
+        restore(path, tmp_path / "b.db", nothing_told, keep=True)
+    assert sessions(path) == 7
+    assert check(path, nothing_told, full=True).ok
+    assert not [name for name in names(tmp_path) if "unfinished" in name]
+
+
 def test_a_log_whose_database_is_gone_is_removed_too(tmp_path):
     fill(tmp_path / "b.db", sessions=2)
     path = fill(tmp_path / "a.db")

@@ -125,12 +125,12 @@ def _contradictions(database: apsw.Connection, tell: Tell) -> list[Fault]:
             faults.append(
                 Fault(
                     f"{whose} has {found:,} {table}s, and should have {told:,}, numbered from 0 without a hole",
-                    f"{_RESTORE}; until then, every session that is not named here is whole",
+                    f"{_RESTORE}; until then, every other session is whole",
                 )
             )
         if len(wrong) > _TOLD:
             faults.append(
-                Fault(f"so it is with the {table}s of {len(wrong) - _TOLD:,} more sessions", _RESTORE)
+                Fault(f"so it is with the {table}s of {len(wrong) - _TOLD:,} more sessions", faults[-1].cure)
             )
     for table, column, target in _POINTERS:
         tell(f"following {table}s", 0.5)

@@ -121,6 +121,8 @@ def unfinished(path: Path) -> Iterator[Path]:
     os.close(number)
     try:
         yield Path(name)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         for suffix in ("", *LOGS):
             Path(f"{name}{suffix}").unlink(missing_ok=True)
