@@ -1,7 +1,6 @@
 """What readers of the live stream cost those who record: the same load with none and with ten."""
 
 import contextlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.__main__ import request, send_all
+from benchmarks.batches import request, send_all
 
 ROUNDS = 7
 READERS = 10
@@ -33,7 +32,7 @@ while True:
 
 def measure(url: str, row: Callable[[str, str, str], None]) -> None:
     """Ingest beside ten readers of everything, and beside ten readers of the sessions that are written."""
-    for what in ("all sessions, metrics too", "one of the sessions written"):
+    for what in ("all sessions, metrics too", "one session that is written"):
         ratios = []
         for _ in range(ROUNDS):
             sessions = [str(uuid.uuid4()) for _ in range(4)]
@@ -44,7 +43,11 @@ def measure(url: str, row: Callable[[str, str, str], None]) -> None:
                 send_all(url, [request(session, 1)])
             with readers(url, path):
                 ratios.append(load(url, sessions, begin=501) / alone)
-        row(f"ingest beside {READERS} readers of {what} / without", f"{statistics.median(ratios):.2f}", "≥ 0.9")
+        row(
+            f"ingest beside {READERS} readers of {what} / without",
+            f"{statistics.median(ratios):.2f}",
+            "≥ 0.9",
+        )
 
 
 def load(url: str, sessions: list[str], begin: int = 1) -> float:
