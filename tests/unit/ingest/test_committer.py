@@ -84,7 +84,7 @@ def test_a_full_queue_is_busy_and_what_was_accepted_is_committed_at_the_stop():
 
 
 def test_what_was_committed_is_told_after_the_answers_and_what_was_not_is_never_told():
-    order = []
+    order: list[object] = []
 
     def tell(folds):
         order.extend((each.session.id, each.before is None, len(each.events)) for each in folds)
