@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.__main__ import request, send_all
+from benchmarks.batches import request, send_all
 
 ROUNDS = 7
 READERS = 10
@@ -32,7 +32,7 @@ while True:
 
 def measure(url: str, row: Callable[[str, str, str], None]) -> None:
     """Ingest beside ten readers of everything, and beside ten readers of the sessions that are written."""
-    for what in ("all sessions, metrics too", "one of the sessions written"):
+    for what in ("all sessions, metrics too", "one session that is written"):
         ratios = []
         for _ in range(ROUNDS):
             sessions = [str(uuid.uuid4()) for _ in range(4)]

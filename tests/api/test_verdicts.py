@@ -119,7 +119,7 @@ def test_problems_are_listed_newest_first_and_filtered(api, product):
     crash, hang = problems()
     assert crash["id"] > hang["id"]
     assert crash == {
-        "id": crash["id"], "kind": "crash", "session_id": crashed.id, "product": product, "version": "2",
+        "id": crash["id"], "kind": "crash", "number": 1, "session_id": crashed.id, "product": product, "version": "2",
         "environment": None, "title": "exit code 3", "cause": "exit_code", "hang_kind": None, "monitor": None,
         "fingerprint": crash["fingerprint"], "start": "2024-11-23T12:00:30.000000Z",
         "end": "2024-11-23T12:00:30.000000Z", "seconds": None,

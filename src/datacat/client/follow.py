@@ -67,6 +67,8 @@ def follow(
                     for message in parser.feed(piece):
                         backoff.succeeded()
                         data = msgspec.json.decode(message.data, type=dict[str, Any])
+                        if message.event == "cut":
+                            reason = str(data.get("detail", reason))
                         yield LiveMessage(message.event, data, message.id)
             except (urllib3.exceptions.HTTPError, OSError, msgspec.MsgspecError) as error:
                 reason = f"the stream broke off: {reason_of(error) or error}"

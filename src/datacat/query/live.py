@@ -75,8 +75,8 @@ class Cut(Struct):
     detail: str
 
 
-TOO_SLOW: Final = Cut("too_slow", "more came than was read: connect again, and read faster or ask for less")
-STOPPING: Final = Cut("stopping", "the service is stopping: connect again in a moment")
+TOO_SLOW: Final = Cut("too_slow", "more came than was read")
+STOPPING: Final = Cut("stopping", "the service is stopping")
 
 
 class _Item(Struct, frozen=True, gc=False):

@@ -101,6 +101,13 @@ def test_whoever_looks_no_longer_lets_go_of_the_connection():
     assert response.closed
 
 
+def test_who_was_cut_off_is_told_why():
+    cut = message("cut", b'{"reason":"stopping","detail":"the service is stopping"}', "7")
+    found = list(itertools.islice(Service(Response(cut)).follow(), 3))
+    assert [each.kind for each in found] == ["connected", "cut", "disconnected"]
+    assert found[-1].data == {"reason": "the service is stopping"}
+
+
 def test_a_stream_that_is_none_is_no_end():
     service = Service(Response(b"event: event\ndata: not JSON\n\n"), Response(event(1)))
     found = list(itertools.islice(service.follow(), 4))

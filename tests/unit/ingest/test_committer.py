@@ -83,6 +83,32 @@ def test_a_full_queue_is_busy_and_what_was_accepted_is_committed_at_the_stop():
     assert store.known[ID].events == 2
 
 
+def test_what_was_committed_is_told_after_the_answers_and_what_was_not_is_never_told():
+    order: list[object] = []
+
+    def tell(folds):
+        order.extend((each.session.id, each.before is None, len(each.events)) for each in folds)
+
+    async def send(committer, batch):
+        try:
+            await committer.submit(batch, size=1)
+        except UnknownSession:
+            order.append("refused")
+        else:
+            order.append("answered")
+
+    async def run():
+        committer = Committer(ModelStore, FakeClock(), committed=tell)
+        await committer.start()
+        for batch in (start(), event(), event(ID[:-1] + "2")):
+            await send(committer, batch)
+        await committer.stop()
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert order == ["answered", (ID, True, 0), "answered", (ID, False, 1), "refused"]
+
+
 def test_a_batch_that_cannot_be_folded_harms_no_other():
     outcomes = commit(ModelStore(), [start(), event(ID[:-1] + "2"), event()], 1)
     assert [type(outcome) for outcome in outcomes] == [Folded, UnknownSession, Folded]
