@@ -26,6 +26,13 @@ def serve(
         bool | None,
         typer.Option("--insecure-no-auth", help="Serve an address others can reach, with no key asked."),
     ] = None,
+    fast_lane: Annotated[
+        bool | None,
+        typer.Option(
+            "--fast-lane/--no-fast-lane",
+            help="Whether plain posts of records are answered without the framework. [default: fast-lane]",
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
     ] = None,
@@ -43,6 +50,7 @@ def serve(
         "database": database,
         "durability": durability,
         "insecure_no_auth": insecure_no_auth,
+        "fast_lane": fast_lane,
         "log_level": log_level,
         "stop_timeout": stop_timeout,
     }

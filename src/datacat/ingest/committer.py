@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -29,12 +30,12 @@ logger = logging.getLogger(__name__)
 _STOP_TIMEOUT: Final = 30.0
 
 
+Outcome = Answer | Exception
+
+
 class _Waiting(Struct, gc=False, eq=False):
     batch: Batch
-    answered: "asyncio.Future[Answer]"
-
-
-Outcome = Answer | Exception
+    answered: Callable[[Outcome], None]
 
 
 class Counts(Struct):
@@ -63,7 +64,9 @@ class Committer:
         self._open_writer = open_writer
         self._clock = clock
         self._batcher = batcher or Batcher()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._idle = False
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -96,10 +99,25 @@ class Committer:
             UnknownSession, SequenceGap: see :func:`datacat.model.fold.fold`.
             StoreError: the store refused; nothing of the batch was kept.
         """
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.offer(batch, size, partial(_resolve, answered))
+        return await answered
+
+    def offer(self, batch: Batch, size: int, answered: Callable[[Outcome], None]) -> None:
+        """The same for whoever has no task that could wait; called in the event loop's thread.
+
+        Args:
+            batch: see :meth:`submit`.
+            size: of its body, in bytes.
+            answered: called in the event loop's thread, for one batch after the other in the order in
+                which they were offered.
+
+        Raises:
+            Busy: the queue is full, or the server is stopping; ``answered`` is not called then.
+        """
         if self._loop is None:
             raise Busy("the server is not ready yet")
-        answered: asyncio.Future[Answer] = self._loop.create_future()
-        with self._changed:
+        with self._lock:
             if self._stopping:
                 raise Busy("the server is stopping: send again in a moment", retry_after=2)
             try:
@@ -107,12 +125,20 @@ class Committer:
             except Busy:
                 self.counts.refused += 1
                 raise
+            if not self._idle:
+                return
+            self._idle = False
+        # Only once all that has arrived is read: else the first of it would be a group of its own,
+        # and the others would wait for its commit before theirs.
+        self._loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        with self._lock:
             self._changed.notify()
-        return await answered
 
     async def stop(self) -> None:
         """Commit what was accepted, then close the store."""
-        with self._changed:
+        with self._lock:
             self._stopping = True
             self._changed.notify()
         if self._thread is not None:
@@ -136,11 +162,13 @@ class Committer:
             writer.close()
 
     def _next_group(self) -> list[_Waiting]:
-        with self._changed:
+        with self._lock:
             while not (group := self._batcher.take()):
                 if self._stopping:
                     return []
+                self._idle = True
                 self._changed.wait()
+            self._idle = False
             return group
 
     def _count(self, batches: list[Batch], outcomes: list[Outcome], seconds: float) -> None:
@@ -153,7 +181,7 @@ class Committer:
 
     def _answer(self, group: list[_Waiting], outcomes: list[Outcome]) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(_resolve, group, outcomes)
+        self._loop.call_soon_threadsafe(_tell, group, outcomes)
 
 
 def commit(writer: Writer, batches: list[Batch], received: int) -> list[Outcome]:
@@ -192,11 +220,19 @@ def _fold_all(transaction: Transaction, batches: list[Batch], received: int) -> 
     return outcomes
 
 
-def _resolve(group: list[_Waiting], outcomes: list[Outcome]) -> None:
+def _tell(group: list[_Waiting], outcomes: list[Outcome]) -> None:
     for waiting, outcome in zip(group, outcomes, strict=True):
-        if waiting.answered.done():
-            continue  # whoever asked has gone; the records are kept all the same
-        if isinstance(outcome, Exception):
-            waiting.answered.set_exception(outcome)
-        else:
-            waiting.answered.set_result(outcome)
+        try:
+            waiting.answered(outcome)
+        except Exception:
+            # Others wait behind it.
+            logger.exception("an answer for session %s could not be given", waiting.batch.session_id)
+
+
+def _resolve(answered: "asyncio.Future[Answer]", outcome: Outcome) -> None:
+    if answered.done():
+        return  # whoever asked has gone; the records are kept all the same
+    if isinstance(outcome, Exception):
+        answered.set_exception(outcome)
+    else:
+        answered.set_result(outcome)

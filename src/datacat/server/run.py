@@ -9,6 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from datacat.model.errors import ConfigurationError
+from datacat.server.fastlane import fast_lane
 from datacat.server.settings import Settings, check_address
 from datacat.server.wiring import build, check_store
 
@@ -48,9 +49,10 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_GARBAGE_THRESHOLD)
     with _listen(settings.host, settings.port) as listener:
+        service = build(settings)
         config = uvicorn.Config(
-            build(settings),
-            http="httptools",
+            service.app,
+            http=fast_lane(service.ingest, service.clock) if settings.fast_lane else "httptools",  # type: ignore[arg-type]  # it is only called
             log_config=None,
             access_log=False,
             server_header=False,

@@ -31,6 +31,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     insecure_no_auth: Annotated[
         bool, Meta(description="Serve an address that others can reach, with no key asked.")
     ] = False
+    fast_lane: Annotated[
+        bool, Meta(description="Answer plain posts of records without the framework; nothing else changes.")
+    ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
     ] = "info"
