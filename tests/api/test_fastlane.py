@@ -5,7 +5,6 @@ import socket
 import uuid
 from typing import NamedTuple
 
-import msgspec
 import pytest
 import urllib3
 
@@ -241,7 +240,7 @@ class Answers(NamedTuple):
 def read_answers(connection, count):
     """So many answers, or all until the connection closes, without their dates."""
     file = connection.makefile("rb")
-    everything, statuses = b"", []
+    everything, statuses = b"", list[int]()
     while count is None or len(statuses) < count:
         head = b""
         while not head.endswith(b"\r\n\r\n"):

@@ -17,12 +17,12 @@ from typing import Final
 
 from msgspec import Struct
 
+from datacat.ingest import joining
 from datacat.ingest.batcher import Batcher
 from datacat.model.clock import Clock
 from datacat.model.errors import Busy, DatacatError, StoreError
 from datacat.model.fold import Folded, fold
 from datacat.model.records import Answer, Batch
-from datacat.model.session import Session
 from datacat.store.port import Transaction, Writer
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class Committer:
                 batches = [waiting.batch for waiting in group]
                 began = time.monotonic()
                 outcomes = commit(writer, batches, self._clock.now())
-                self._count(batches, outcomes, time.monotonic() - began)
+                self._count(outcomes, time.monotonic() - began)
                 self._answer(group, outcomes)
         finally:
             writer.close()
@@ -171,13 +171,16 @@ class Committer:
             self._idle = False
             return group
 
-    def _count(self, batches: list[Batch], outcomes: list[Outcome], seconds: float) -> None:
+    def _count(self, outcomes: list[Outcome], seconds: float) -> None:
         counts = self.counts
         counts.commits += 1
         counts.seconds += seconds
-        counts.batches += len(batches)
-        counts.records += sum(outcome.accepted for outcome in outcomes if isinstance(outcome, Answer))
-        counts.failed += sum(isinstance(outcome, StoreError) for outcome in outcomes)
+        counts.batches += len(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Answer):
+                counts.records += outcome.accepted
+            elif isinstance(outcome, StoreError):
+                counts.failed += 1
 
     def _answer(self, group: list[_Waiting], outcomes: list[Outcome]) -> None:
         assert self._loop is not None
@@ -201,23 +204,26 @@ def commit(writer: Writer, batches: list[Batch], received: int) -> list[Outcome]
 
 
 def _fold_all(transaction: Transaction, batches: list[Batch], received: int) -> list[Outcome]:
-    sessions: dict[str, Session | None] = {}
+    by_session: dict[str, list[int]] = {}
+    for place, batch in enumerate(batches):
+        by_session.setdefault(batch.session_id, []).append(place)
     folds: list[Folded] = []
-    outcomes: list[Outcome] = []
-    for batch in batches:
-        key = batch.session_id
-        if key not in sessions:
-            sessions[key] = transaction.load(key)
-        try:
-            folded = fold(sessions[key], batch, received)
-        except DatacatError as error:
-            outcomes.append(error)
-            continue
-        sessions[key] = folded.session
-        folds.append(folded)
-        outcomes.append(folded.answer)
+    outcomes: dict[int, Outcome] = {}
+    for session_id, places in by_session.items():
+        session = transaction.load(session_id)
+        in_order: list[Outcome] = []
+        for run in joining.runs([batches[place] for place in places]):
+            try:
+                folded = fold(session, joining.join(run), received)
+            except DatacatError as error:
+                in_order += [error for _ in run]
+                continue
+            session = folded.session
+            folds.append(folded)
+            in_order += joining.answers(run, folded.answer)
+        outcomes.update(zip(places, in_order, strict=True))
     transaction.save(folds)
-    return outcomes
+    return [outcomes[place] for place in range(len(batches))]
 
 
 def _tell(group: list[_Waiting], outcomes: list[Outcome]) -> None:

@@ -29,7 +29,7 @@ from datacat.ingest import admit
 from datacat.ingest.committer import Committer, Outcome
 from datacat.model.clock import Clock
 from datacat.model.errors import DatacatError, InvalidInput
-from datacat.model.records import Batch
+from datacat.model.records import Answer, Batch
 from datacat.server.plainpost import END, MAX_HEAD_BYTES, PlainPost, recognise
 from datacat.wire.codec import encode
 from datacat.wire.problem import MEDIA_TYPE, problem_of
@@ -179,7 +179,7 @@ class FastLane(HttpToolsProtocol):
             self._rest = bytearray()
             super().data_received(data[start:])
             return
-        self._rest = bytearray(data[start:])
+        self._rest = bytearray(data[start:]) if start < size else bytearray()
 
     def _admit(self, post: PlainPost, body: bytes) -> bool:
         lane = self._lane
@@ -205,43 +205,43 @@ class FastLane(HttpToolsProtocol):
     # What is answered.
 
     def _plain_answered(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Exception):
-            self._answer(self._problem(outcome))
-        elif outcome.rejected:
-            self._answer(self._problem(InvalidInput(outcome.rejected[0].code, outcome.rejected[0].message)))
+        if isinstance(outcome, Answer) and not outcome.rejected and not self._stopping:
+            self._answer(self._lane.ok(self.server_state.default_headers))
+        elif isinstance(outcome, Answer):
+            for rejected in outcome.rejected:
+                self._refuse(InvalidInput(rejected.code, rejected.message))
+                return
+            self._respond(200, _JSON, _OK)
         else:
-            self._answer(None)
+            self._refuse(outcome)
 
     def _records_answered(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Exception):
-            self._answer(self._problem(outcome))
+        if isinstance(outcome, Answer):
+            self._respond(200, _JSON, encode(outcome))
         else:
-            self._answer((200, _JSON, encode(outcome), {}))
+            self._refuse(outcome)
 
-    def _problem(self, error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
+    def _refuse(self, error: Exception) -> None:
         if not isinstance(error, DatacatError):
             logger.error("a request of the fast lane failed", exc_info=error)
         found, headers = problem_of(error)
-        return found.status, MEDIA_TYPE, found.body(), headers
+        self._respond(found.status, MEDIA_TYPE, found.body(), *headers.items())
 
-    def _answer(self, answer: tuple[int, str, bytes, dict[str, str]] | None) -> None:
-        """Write an answer; None is the usual one."""
+    def _respond(self, status: int, media_type: str, body: bytes, *headers: tuple[str, str]) -> None:
+        if self._stopping and self._in_flight == 1:
+            headers = (*headers, ("connection", "close"))
+        self._answer(respond(status, media_type, body, self.server_state.default_headers, *headers))
+
+    def _answer(self, answer: bytes) -> None:
         self._in_flight -= 1
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        default_headers = self.server_state.default_headers
-        last = self._stopping and not self._in_flight
-        if answer is None and not last:
-            self.transport.write(self._lane.ok(default_headers))
-        else:
-            status, media_type, body, headers = answer or (200, _JSON, _OK, {})
-            more = (*headers.items(), ("connection", "close")) if last else headers.items()
-            self.transport.write(respond(status, media_type, body, default_headers, *more))
+        self.transport.write(answer)
         if self._in_flight:
             return
         self._answered_at = self.loop.time()
-        if last:
+        if self._stopping:
             self.transport.close()
         elif self._wanted == _NO_MORE:
             self._go_on()
