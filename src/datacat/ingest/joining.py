@@ -17,6 +17,9 @@ from datacat.model.records import Answer, Batch, Event, Heartbeat, Metric, Origi
 
 def runs(batches: Sequence[Batch]) -> Iterator[Sequence[Batch]]:
     """Batches of one session as runs, in order, that may each be joined."""
+    if len(batches) == 1:
+        yield batches
+        return
     first = 0
     for place, batch in enumerate(batches):
         if not _only_adds(batch):

@@ -140,9 +140,8 @@ class SqliteWriter:
         kept = sorted(self._save_sessions([of_one[-1].session for of_one in by_session.values()], sums))
         in_order = [(each, fold) for each in kept for fold in by_session[each.session.id]]
         database = self._database
-        bulk.insert(
-            database, "event", 7, [row for each, fold in in_order for row in self._event_rows(each.key, fold)]
-        )
+        events = [row for each, fold in in_order if fold.events for row in self._event_rows(each.key, fold)]
+        bulk.insert(database, "event", 7, events)
         points: list[Row] = []
         for each, fold in in_order:
             if fold.metrics:
@@ -150,9 +149,8 @@ class SqliteWriter:
                 sums.add_points(each.deployment, rows)
                 points += rows
         bulk.insert(database, "metric", 5, points)
-        bulk.insert(
-            database, "change", 6, [row for each, fold in in_order for row in _change_rows(each.key, fold)]
-        )
+        changes = [row for each, fold in in_order if fold.changes for row in _change_rows(each.key, fold)]
+        bulk.insert(database, "change", 6, changes)
         for each, fold in in_order:
             for problem in fold.problems:
                 database.execute(UPSERT_PROBLEM, problem_row(each.key, problem))
