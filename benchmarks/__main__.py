@@ -19,7 +19,7 @@ from pathlib import Path
 import apsw
 
 import datacat
-from benchmarks import calls, watching
+from benchmarks import calls, lane, watching
 from benchmarks.service import service
 from datacat.client.transport import HttpTransport, Reply, TransportError
 
@@ -49,6 +49,7 @@ def main() -> None:
                         f"{resident_mib(process)} MiB",
                         "≤ 150 MiB",
                     )
+        lane.measure(row)
         floor(Path(folder) / "floor.db")
         bytes_a_row(Path(folder) / "rows.db")
 
