@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 MAX_IN_FLIGHT: Final = 256
 """Requests of one connection that may wait for their commits at once."""
 
-_HEADS_KEPT: Final = 4_096
+_HEADS_KEPT: Final = 2_048
 _JSON: Final = "application/json"
 _OK: Final = encode({"status": "ok"})
 _NO_MORE: Final = sys.maxsize

@@ -16,7 +16,7 @@ from datacat.model.ids import parse_session_id
 
 Action = Literal["events", "metrics", "state", "heartbeat", "records"]
 
-MAX_HEAD_BYTES: Final = 4 * 1024
+MAX_HEAD_BYTES: Final = 2 * 1024
 """A longer head is not plain."""
 
 MAX_PLAIN_BODY_BYTES: Final = 256 * 1024
