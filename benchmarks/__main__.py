@@ -18,7 +18,7 @@ from pathlib import Path
 import apsw
 
 import datacat
-from benchmarks import calls, live, watching
+from benchmarks import calls, lane, live, watching
 from benchmarks.batches import request, send_all
 from benchmarks.service import service
 from datacat.client.transport import HttpTransport, Reply, TransportError
@@ -50,6 +50,7 @@ def main() -> None:
                         f"{resident_mib(process)} MiB",
                         "≤ 150 MiB",
                     )
+        lane.measure(row)
         floor(Path(folder) / "floor.db")
         bytes_a_row(Path(folder) / "rows.db")
 

@@ -9,10 +9,18 @@ from pathlib import Path
 
 
 @contextmanager
-def service(database: Path, durability: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """A service of its own, as a user starts it."""
-    command = [sys.executable, "-m", "datacat", "serve", "--port", "0", "--database", str(database)]
-    process = subprocess.Popen([*command, "--durability", durability], stdout=subprocess.PIPE, text=True)
+def service(
+    database: Path, durability: str, *flags: str, pinned: str = "", quiet: bool = False
+) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """A service of its own, as a user starts it; ``pinned`` is a command that runs it, such as ``taskset -c 0``.
+
+    ``quiet`` keeps its log to itself: a sender that leaves in the middle of a request is told there.
+    """
+    serve = [*pinned.split(), sys.executable, "-m", "datacat", "serve", "--port", "0"]
+    command = [*serve, "--database", str(database), "--durability", durability, *flags]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL if quiet else None, text=True
+    )
     assert process.stdout is not None
     match = re.search(r"http\S+", process.stdout.readline())
     assert match is not None

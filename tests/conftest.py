@@ -85,6 +85,15 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
     service.stop()
 
 
+@pytest.fixture(scope="session")
+def ordinary_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The same without the fast lane."""
+    database = tmp_path_factory.mktemp("ordinary") / "datacat.db"
+    service = Service(database, "--durability", "normal", "--no-fast-lane")
+    yield service
+    service.stop()
+
+
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     """A service of the test's own, which it may hurt."""

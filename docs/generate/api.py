@@ -169,7 +169,7 @@ def document() -> Json:
     with warnings.catch_warnings():
         # In which style a handler declares what it takes is no concern of whoever reads about it.
         warnings.simplefilter("ignore", DeprecationWarning)
-        found: Json = build(Settings())[0].openapi_schema.to_schema()
+        found: Json = build(Settings()).app.openapi_schema.to_schema()
     return found
 
 

@@ -36,6 +36,7 @@ class Api:
         return session
 
 
-@pytest.fixture
-def api(shared_service):
-    return Api(shared_service.url)
+@pytest.fixture(params=["shared_service", "ordinary_service"], ids=["fast lane", "ordinary road"])
+def api(request):
+    """One service after the other: whichever road a request takes, the answer is the same."""
+    return Api(request.getfixturevalue(request.param).url)

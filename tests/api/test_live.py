@@ -79,11 +79,12 @@ class Small:
     """A service in this process, whose limits a test may make small."""
 
     def __init__(self, folder):
-        application, self.hub = build(Settings(database=str(folder / "small.db"), durability="normal"))
+        built = build(Settings(database=str(folder / "small.db"), durability="normal"))
+        self.hub = built.hub
         self.hub._room = self.hub._room_bytes = 1 << 40
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        config = uvicorn.Config(application, http=Protocol, log_config=None, timeout_graceful_shutdown=20)
+        config = uvicorn.Config(built.app, http=Protocol, log_config=None, timeout_graceful_shutdown=20)
         self.server = Server(config, 20.0, 10_000, hub=self.hub, notifier=Notifier({}), url=self.url)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
         self.thread.start()

@@ -20,6 +20,7 @@ from datacat.api.states import StatesController
 from datacat.ingest.committer import Committer
 from datacat.ingest.janitor import Janitor
 from datacat.ingest.liveness import Liveness
+from datacat.ingest.throttle import Throttle
 from datacat.model.clock import Clock
 from datacat.model.retention import Retention
 from datacat.query.live import Hub
@@ -34,6 +35,7 @@ def create_app(
     open_keys: Callable[[], KeyReader],
     clock: Clock,
     hub: Hub,
+    throttle: Throttle,
     kept: Retention | None = None,
     asks_no_key: bool = False,
     cors_origins: Sequence[str] = (),
@@ -47,6 +49,7 @@ def create_app(
         open_keys: the same, for the keys.
         clock: the server's time.
         hub: who listens to what happens.
+        throttle: how much each key has brought.
         kept: which sessions, and for how long; None for all of them.
         asks_no_key: let everybody in, whatever keys there are.
         cors_origins: whose pages may ask from a browser.
@@ -87,7 +90,7 @@ def create_app(
             *more_handlers,
         ],
         dependencies={
-            **dependencies.provided(ingest, hub, clock),
+            **dependencies.provided(ingest, throttle, hub, clock),
             "within": Provide(provide_scope),
         },
         guards=[guard],

@@ -35,9 +35,8 @@ Removing = NamedDependency[SkipValidation[Janitor]]
 AnyRequest = Request[Any, Any, Any]
 
 
-def provided(committer: Committer, hub: Hub, clock: Clock) -> dict[str, Provide]:
+def provided(committer: Committer, throttle: Throttle, hub: Hub, clock: Clock) -> dict[str, Provide]:
     """All of them, by the names that handlers ask for."""
-    throttle = Throttle()
     share = Share()
 
     def door(request: AnyRequest) -> Door:

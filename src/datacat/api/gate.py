@@ -66,24 +66,31 @@ class Gate:
             )
         return grant_of(key)
 
+    def admit(self, authorization: str | None, needed: KeyScope) -> Grant:
+        """The same, for a call that needs this scope.
 
-def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        Raises:
+            KeyRefused: see :meth:`grant`.
+            KeyForbids: the key has another.
+        """
+        grant = self.grant(authorization)
+        if not grant.allows(needed):
+            raise KeyForbids(
+                f"this needs a key with the scope {needed}, and this one has {', '.join(sorted(grant.scopes))}"
+            )
+        return grant
+
+
+def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Let a request through, with ``auth`` as its grant.
 
     Raises:
-        KeyRefused: see :meth:`Gate.grant`.
-        KeyForbids: the key has not the scope that this call needs.
+        KeyRefused, KeyForbids: see :meth:`Gate.admit`.
     """
     path = connection.scope["path"]
     if any(path == each or path.startswith(f"{each}/") for each in _OPEN):
         connection.scope["auth"] = _ANYBODY
         return
     gate: Gate = connection.app.state.gate
-    grant = gate.grant(connection.headers.get("authorization"))
-    method = str(connection.scope.get("method"))
-    needed: KeyScope = handler.opt.get("key_scope") or _SCOPES.get(method, "admin")
-    if not grant.allows(needed):
-        raise KeyForbids(
-            f"{method} {path} needs a key with the scope {needed}, and this one has {', '.join(sorted(grant.scopes))}"
-        )
-    connection.scope["auth"] = grant
+    needed = _SCOPES.get(str(connection.scope.get("method")), "admin")
+    connection.scope["auth"] = gate.admit(connection.headers.get("authorization"), needed)

@@ -48,6 +48,13 @@ def serve(
         str | None, typer.Option(help="A certificate in PEM: speak HTTPS, with --tls-key. [default: HTTP]")
     ] = None,
     tls_key: Annotated[str | None, typer.Option(help="The certificate's key in PEM, not encrypted.")] = None,
+    fast_lane: Annotated[
+        bool | None,
+        typer.Option(
+            "--fast-lane/--no-fast-lane",
+            help="Whether plain posts of records are answered without the framework. [default: fast-lane]",
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
     ] = None,
@@ -77,6 +84,7 @@ def serve(
         "max_size": max_size,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "fast_lane": fast_lane,
         "log_level": log_level,
         "request_timeout": request_timeout,
         "stop_timeout": stop_timeout,

@@ -13,16 +13,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec import Struct
 
+from datacat.ingest import joining
 from datacat.ingest.batcher import Batcher
 from datacat.model.clock import Clock
 from datacat.model.errors import Busy, DatacatError, StoreError
 from datacat.model.fold import Folded, fold
 from datacat.model.records import Answer, Batch
-from datacat.model.session import Session
 from datacat.store.port import Transaction, Writer
 
 logger = logging.getLogger(__name__)
@@ -32,12 +33,19 @@ T = TypeVar("T")
 _STOP_TIMEOUT: Final = 30.0
 
 
+Outcome = Answer | Exception
+
+
+class Committed(NamedTuple):
+    """What became of a group: an outcome for each batch, in order, and what was folded and is durable."""
+
+    outcomes: list[Outcome]
+    folds: list[Folded]
+
+
 class _Waiting(Struct, gc=False, eq=False):
     batch: Batch
-    answered: "asyncio.Future[Answer]"
-
-
-Outcome = Folded | Exception
+    answered: Callable[[Outcome], None]
 
 
 class _Work(Struct, gc=False, eq=False):
@@ -79,7 +87,9 @@ class Committer:
         self._clock = clock
         self._batcher = batcher or Batcher()
         self._committed = committed
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._idle = False
         self._work: deque[_Work] = deque()
         self._turn_is_works = False
         self._stopping = False
@@ -114,10 +124,25 @@ class Committer:
             UnknownSession, SequenceGap: see :func:`datacat.model.fold.fold`.
             StoreError: the store refused; nothing of the batch was kept.
         """
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.offer(batch, size, partial(_resolve, answered))
+        return await answered
+
+    def offer(self, batch: Batch, size: int, answered: Callable[[Outcome], None]) -> None:
+        """The same for whoever has no task that could wait; called in the event loop's thread.
+
+        Args:
+            batch: see :meth:`submit`.
+            size: of its body, in bytes.
+            answered: called in the event loop's thread, for one batch after the other in the order in
+                which they were offered.
+
+        Raises:
+            Busy: the queue is full, or the server is stopping; ``answered`` is not called then.
+        """
         if self._loop is None:
             raise Busy("the server is not ready yet")
-        answered: asyncio.Future[Answer] = self._loop.create_future()
-        with self._changed:
+        with self._lock:
             if self._stopping:
                 raise Busy("the server is stopping: send again in a moment", retry_after=2)
             try:
@@ -125,8 +150,16 @@ class Committer:
             except Busy:
                 self.counts.refused += 1
                 raise
+            if not self._idle:
+                return
+            self._idle = False
+        # Only once all that has arrived is read: else the first of it would be a group of its own,
+        # and the others would wait for its commit before theirs.
+        self._loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        with self._lock:
             self._changed.notify()
-        return await answered
 
     async def run(self, do: Callable[[Writer], T]) -> T:
         """Let the committing thread do something short with the writer, between two commits; what it made of it.
@@ -138,7 +171,7 @@ class Committer:
         if self._loop is None:
             raise Busy("the server is not ready yet")
         done: asyncio.Future[T] = self._loop.create_future()
-        with self._changed:
+        with self._lock:
             if self._stopping:
                 raise Busy("the server is stopping: send again in a moment", retry_after=2)
             self._work.append(_Work(do, done))
@@ -147,7 +180,7 @@ class Committer:
 
     async def stop(self) -> None:
         """Commit what was accepted, then close the store."""
-        with self._changed:
+        with self._lock:
             self._stopping = True
             self._changed.notify()
         if self._thread is not None:
@@ -167,16 +200,17 @@ class Committer:
                     continue
                 batches = [waiting.batch for waiting in turn]
                 began = time.monotonic()
-                outcomes = commit(writer, batches, self._clock.now())
-                self._count(batches, outcomes, time.monotonic() - began)
-                self._answer(turn, outcomes)
+                committed = commit(writer, batches, self._clock.now())
+                self._count(committed.outcomes, time.monotonic() - began)
+                self._answer(turn, committed)
         finally:
             writer.close()
 
     def _next(self) -> list[_Waiting] | _Work | None:
         """The next group; other work after it, so that neither waits for all of the other; None at the end."""
-        with self._changed:
+        with self._lock:
             while True:
+                self._idle = False
                 if self._work and (self._turn_is_works or not self._batcher.records):
                     self._turn_is_works = False
                     return self._work.popleft()
@@ -185,6 +219,7 @@ class Committer:
                     return group
                 if self._stopping:
                     return None
+                self._idle = True
                 self._changed.wait()
 
     def _do(self, work: _Work, writer: Writer) -> None:
@@ -196,74 +231,88 @@ class Committer:
         else:
             self._loop.call_soon_threadsafe(_settle, work.done, made, None)
 
-    def _count(self, batches: list[Batch], outcomes: list[Outcome], seconds: float) -> None:
+    def _count(self, outcomes: list[Outcome], seconds: float) -> None:
         counts = self.counts
         counts.commits += 1
         counts.seconds += seconds
-        counts.batches += len(batches)
-        counts.records += sum(each.answer.accepted for each in outcomes if isinstance(each, Folded))
-        counts.failed += sum(isinstance(outcome, StoreError) for outcome in outcomes)
+        counts.batches += len(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Answer):
+                counts.records += outcome.accepted
+            elif isinstance(outcome, StoreError):
+                counts.failed += 1
 
-    def _answer(self, group: list[_Waiting], outcomes: list[Outcome]) -> None:
+    def _answer(self, group: list[_Waiting], committed: Committed) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(_resolve, group, outcomes)
+        self._loop.call_soon_threadsafe(_tell, group, committed.outcomes)
         if self._committed is not None:
             # A turn later: whoever waits for an answer goes before whoever looks on.
-            folds = [each for each in outcomes if isinstance(each, Folded)]
-            self._loop.call_soon_threadsafe(self._loop.call_soon, self._committed, folds)
+            self._loop.call_soon_threadsafe(self._loop.call_soon, self._committed, committed.folds)
 
 
-def commit(writer: Writer, batches: list[Batch], received: int) -> list[Outcome]:
-    """Fold and commit a group in one transaction: an outcome for each batch, in order."""
+def commit(writer: Writer, batches: list[Batch], received: int) -> Committed:
+    """Fold and commit a group in one transaction."""
     try:
         with writer.transaction() as transaction:
             return _fold_all(transaction, batches, received)
     except StoreError as error:
         # What is wrong is in the message; a full disk must not be filled with tracebacks.
         logger.error("commit of %d batches failed: %s", len(batches), error)  # noqa: TRY400  # as above
-        return [error for _ in batches]
+        return Committed([error for _ in batches], [])
     except Exception as error:
         # A batch that nobody foresaw must not take its neighbours with it.
         if len(batches) == 1:
             logger.exception("commit of a batch for session %s failed", batches[0].session_id)
-            return [error]
-        return [outcome for batch in batches for outcome in commit(writer, [batch], received)]
+            return Committed([error], [])
+        alone = [commit(writer, [batch], received) for batch in batches]
+        return Committed(
+            [each.outcomes[0] for each in alone], [fold for each in alone for fold in each.folds]
+        )
 
 
-def _fold_all(transaction: Transaction, batches: list[Batch], received: int) -> list[Outcome]:
-    sessions: dict[str, Session | None] = {}
+def _fold_all(transaction: Transaction, batches: list[Batch], received: int) -> Committed:
+    by_session: dict[str, list[int]] = {}
+    for place, batch in enumerate(batches):
+        by_session.setdefault(batch.session_id, []).append(place)
     folds: list[Folded] = []
-    outcomes: list[Outcome] = []
-    for batch in batches:
-        key = batch.session_id
-        if key not in sessions:
-            sessions[key] = transaction.load(key)
-        try:
-            folded = fold(sessions[key], batch, received)
-        except DatacatError as error:
-            outcomes.append(error)
-            continue
-        sessions[key] = folded.session
-        folds.append(folded)
-        outcomes.append(folded)
+    outcomes: dict[int, Outcome] = {}
+    for session_id, places in by_session.items():
+        session = transaction.load(session_id)
+        in_order: list[Outcome] = []
+        for run in joining.runs([batches[place] for place in places]):
+            try:
+                folded = fold(session, joining.join(run), received)
+            except DatacatError as error:
+                in_order += [error for _ in run]
+                continue
+            session = folded.session
+            folds.append(folded)
+            in_order += joining.answers(run, folded.answer)
+        outcomes.update(zip(places, in_order, strict=True))
     transaction.save(folds)
-    return outcomes
+    return Committed([outcomes[place] for place in range(len(batches))], folds)
 
 
 def _settle(done: "asyncio.Future[Any]", made: Any, error: Exception | None) -> None:
     if done.done():
-        return
+        return  # whoever asked has gone; what was done is kept all the same
     if error is not None:
         done.set_exception(error)
     else:
         done.set_result(made)
 
 
-def _resolve(group: list[_Waiting], outcomes: list[Outcome]) -> None:
+def _tell(group: list[_Waiting], outcomes: list[Outcome]) -> None:
     for waiting, outcome in zip(group, outcomes, strict=True):
-        if waiting.answered.done():
-            continue  # whoever asked has gone; the records are kept all the same
-        if isinstance(outcome, Exception):
-            waiting.answered.set_exception(outcome)
-        else:
-            waiting.answered.set_result(outcome.answer)
+        try:
+            waiting.answered(outcome)
+        except Exception:
+            # Others wait behind it.
+            logger.exception("an answer for session %s could not be given", waiting.batch.session_id)
+
+
+def _resolve(answered: "asyncio.Future[Answer]", outcome: Outcome) -> None:
+    if isinstance(outcome, Exception):
+        _settle(answered, None, outcome)
+    else:
+        _settle(answered, outcome, None)

@@ -4,6 +4,7 @@ from datacat.ingest.admit import confined
 from datacat.ingest.committer import Committer
 from datacat.ingest.throttle import Throttle
 from datacat.model.clock import Clock
+from datacat.model.errors import RateLimited
 from datacat.model.keys import Grant
 from datacat.model.records import Answer, Batch
 
@@ -31,7 +32,12 @@ class Door:
             RateLimited: the key brings more than it may.
             KeyForbids: the session is of another product than the key.
         """
-        return await self._committer.submit(self.admit(batch), size=size)
+        try:
+            admitted = self.admit(batch)
+        except RateLimited:
+            self._throttle.refused += 1
+            raise
+        return await self._committer.submit(admitted, size=size)
 
     def admit(self, batch: Batch) -> Batch:
         """The batch as it may go in; raises as :meth:`submit`."""

@@ -3,12 +3,11 @@
 import socket
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from datacat.api.live import HANG_UP
 from datacat.query.live import Hub
 from datacat.server.notify import Notifier
-from datacat.server.patience import PatientServer
+from datacat.server.patience import PatientProtocol, PatientServer
 
 
 class Server(PatientServer):
@@ -50,7 +49,7 @@ class Server(PatientServer):
         await super().shutdown(sockets)
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(PatientProtocol):
     """Lets a stream hang up on a reader that does not read: HTTP has no word for that."""
 
     def on_message_begin(self) -> None:

@@ -25,8 +25,39 @@ _TICKS: Final = 10
 _FILES_OF_OURS: Final = 64
 """Open files that are no connections: the database's and the libraries', and some to spare."""
 
-_Token = tuple[str, object]
-"""What is awaited, and of which request; or how much of an answer still is not taken."""
+
+Awaited = tuple[object, ...]
+"""What the other side must do next, and of which request; or how much of an answer still is not taken."""
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """A connection that can tell what it waits for."""
+
+    def awaited(self) -> Awaited | None:
+        """What the other side must do next; None when it is not its turn, or uvicorn's own timer runs."""
+        if self.flow.write_paused:
+            return "answer", self.transport.get_write_buffer_size()
+        if self.timeout_keep_alive_task is not None:
+            return None
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            return "head", cycle
+        return ("body", cycle) if cycle.more_body else None
+
+    def give_up(self, awaited: str, seconds: float) -> None:
+        """Close a connection that was waited for so long, and say so where a request could hear it."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if awaited != "body" or cycle is None or cycle.response_started:
+            self.transport.abort()
+            return
+        body = problem(
+            "too_slow", f"the request did not arrive whole within {seconds:g} s: send less at once"
+        ).body()
+        head = (
+            f"HTTP/1.1 408 Request Timeout\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+        )
+        self.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+        self.transport.close()
 
 
 class PatientServer(uvicorn.Server):
@@ -72,44 +103,20 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._since: dict[HttpToolsProtocol, tuple[_Token, float]] = {}
+        self._since: dict[PatientProtocol, tuple[Awaited, float]] = {}
 
-    def look(self, connections: Iterable[HttpToolsProtocol], now: float) -> int:
+    def look(self, connections: Iterable[PatientProtocol], now: float) -> int:
         """Close those that are too late at ``now``, in seconds of a clock that never goes back; how many."""
-        since: dict[HttpToolsProtocol, tuple[_Token, float]] = {}
+        since: dict[PatientProtocol, tuple[Awaited, float]] = {}
         late = []
         for connection in connections:
-            if (token := _awaited(connection)) is None:
+            if (token := connection.awaited()) is None:
                 continue
             known = self._since.get(connection)
             since[connection] = known if known is not None and known[0] == token else (token, now)
             if now - since[connection][1] > self._seconds:
-                late.append((connection, token[0]))
+                late.append((connection, str(token[0])))
         self._since = since
         for connection, awaited in late:
-            _close(connection, awaited, self._seconds)
+            connection.give_up(awaited, self._seconds)
         return len(late)
-
-
-def _awaited(connection: HttpToolsProtocol) -> _Token | None:
-    """What the other side must do next; None when it is not its turn, or uvicorn's own timer runs."""
-    if connection.flow.write_paused:
-        return "answer", connection.transport.get_write_buffer_size()
-    if connection.timeout_keep_alive_task is not None:
-        return None
-    cycle: RequestResponseCycle | None = connection.cycle
-    if cycle is None or cycle.response_complete:
-        return "head", cycle
-    return ("body", cycle) if cycle.more_body else None
-
-
-def _close(connection: HttpToolsProtocol, awaited: str, seconds: float) -> None:
-    if awaited != "body" or connection.cycle.response_started:
-        connection.transport.abort()
-        return
-    body = problem(
-        "too_slow", f"the request did not arrive whole within {seconds:g} s: send less at once"
-    ).body()
-    head = f"HTTP/1.1 408 Request Timeout\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-    connection.transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
-    connection.transport.close()

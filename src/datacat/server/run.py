@@ -10,11 +10,14 @@ from collections.abc import Callable
 
 import uvicorn
 
+from datacat.api.gate import Gate
+from datacat.ingest.door import Door
 from datacat.model.errors import ConfigurationError
+from datacat.server.fastlane import fast_lane
 from datacat.server.http import Protocol, Server
 from datacat.server.notify import Notifier
 from datacat.server.settings import Settings, check_address, check_tls
-from datacat.server.wiring import build, check_store
+from datacat.server.wiring import Service, build, check_store
 
 _SWITCH_INTERVAL = 0.0001
 """Seconds a thread may hold the interpreter while another waits.
@@ -58,11 +61,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     )
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_GARBAGE_THRESHOLD)
-    application, hub = build(settings)
+    service = build(settings)
     with _listen(settings.host, settings.port) as listener:
         config = uvicorn.Config(
-            application,
-            http=Protocol,
+            service.app,
+            http=_protocol(service, lane=settings.fast_lane),  # type: ignore[arg-type]  # it is only called
             log_config=None,
             access_log=False,
             server_header=False,
@@ -75,9 +78,26 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         url = _url("https" if settings.tls_cert else "http", settings.host, listener.getsockname()[1])
         announce(url)
         server = Server(
-            config, settings.request_timeout, _most_files(), hub=hub, notifier=Notifier(os.environ), url=url
+            config,
+            settings.request_timeout,
+            _most_files(),
+            hub=service.hub,
+            notifier=Notifier(os.environ),
+            url=url,
         )
         server.run(sockets=[listener])
+
+
+def _protocol(service: Service, *, lane: bool) -> Callable[..., Protocol]:
+    """What makes a connection."""
+    if not lane:
+        return Protocol
+
+    def admit(authorization: str | None) -> Door:
+        gate: Gate = service.app.state.gate
+        return Door(service.ingest, gate.admit(authorization, "ingest"), service.throttle, service.clock)
+
+    return fast_lane(service.ingest, admit, service.clock)
 
 
 def _most_files() -> int:

@@ -54,6 +54,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="A certificate, in PEM, with those that it hangs on behind it; speak HTTPS alone."),
     ] = ""
     tls_key: Annotated[str, Meta(description="The certificate's key, in PEM, not encrypted.")] = ""
+    fast_lane: Annotated[
+        bool, Meta(description="Answer plain posts of records without the framework; nothing else changes.")
+    ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
     ] = "info"

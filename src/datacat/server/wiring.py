@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from litestar import Litestar
 
@@ -9,7 +10,8 @@ from datacat.api.app import create_app
 from datacat.grafana import flat
 from datacat.grafana.export import export_sessions
 from datacat.ingest.committer import Committer
-from datacat.model.clock import SystemClock
+from datacat.ingest.throttle import Throttle
+from datacat.model.clock import Clock, SystemClock
 from datacat.model.retention import retention
 from datacat.query.live import Hub
 from datacat.server.settings import Settings, split
@@ -19,25 +21,38 @@ from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
 
-def build(settings: Settings) -> tuple[Litestar, Hub]:
-    """The whole service, ready to be served, and what is to be closed first when it stops."""
+class Service(NamedTuple):
+    """The whole service, and what of it another road into it needs."""
+
+    app: Litestar
+    ingest: Committer
+    throttle: Throttle
+    hub: Hub
+    clock: Clock
+
+
+def build(settings: Settings) -> Service:
+    """The whole service, ready to be served."""
     path = Path(settings.database)
     clock = SystemClock()
     hub = Hub(clock)
-    application = create_app(
-        ingest=Committer(
-            lambda: SqliteWriter(path, durability=settings.durability), clock, committed=hub.committed
-        ),
+    throttle = Throttle()
+    ingest = Committer(
+        lambda: SqliteWriter(path, durability=settings.durability), clock, committed=hub.committed
+    )
+    app = create_app(
+        ingest=ingest,
         open_reader=lambda: SqliteReader(path),
         open_keys=lambda: SqliteKeyReader(path),
         clock=clock,
+        hub=hub,
+        throttle=throttle,
         asks_no_key=settings.insecure_no_auth,
         kept=retention(settings.retain, settings.retain_per_product, settings.max_size),
         cors_origins=split(settings.cors_origins),
-        hub=hub,
         more_handlers=[export_sessions, *flat.HANDLERS],
     )
-    return application, hub
+    return Service(app, ingest, throttle, hub, clock)
 
 
 def key_store(settings: Settings) -> KeyStore:

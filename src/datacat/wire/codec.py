@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from datacat.model import limits
 from datacat.model.errors import InvalidInput
-from datacat.model.records import Event, Exit, Loss, Record, Rejected, State
+from datacat.model.records import EMPTY, Event, Exit, Loss, Record, Rejected, State
 from datacat.model.state import depth
 
 T = TypeVar("T")
@@ -34,6 +34,10 @@ _LONG_RUN: Final = b"0" * 200
 _SHALLOW: Final = 2 * limits.MAX_DEPTH
 
 _WITH_DATA: Final = frozenset({Event, Exit})
+
+# A value's first byte tells its kind.
+_OBJECT: Final = ord("{")
+_NULL: Final = ord("n")
 
 
 def encode(value: Any) -> bytes:
@@ -71,10 +75,10 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 def check_data(data: Raw, *, field: str = "data") -> Raw:
     """``data`` as it is stored: an object of no more than the allowed depth; a null is no data."""
-    first = bytes(memoryview(data)[:1])
-    if not first or first == b"n":
-        return Raw(b"")
-    if first != b"{":
+    view = memoryview(data)
+    if not view or view[0] == _NULL:
+        return EMPTY
+    if view[0] != _OBJECT:
         found = _summary(msgspec.json.decode(data))
         raise InvalidInput(
             "not_object",
@@ -83,7 +87,7 @@ def check_data(data: Raw, *, field: str = "data") -> Raw:
             found=found,
             expected="a JSON object",
         )
-    if _may_be_deep(data):
+    if len(view) > _SHALLOW and _may_be_deep(data):
         try:
             check_depth(msgspec.json.decode(data), field=field)
         except RecursionError as error:
@@ -238,7 +242,8 @@ def _too_many_records() -> InvalidInput:
 
 
 def _check_text(body: bytes) -> None:
-    body.decode()
+    if not body.isascii():
+        body.decode()
 
 
 def _may_overflow(body: bytes) -> bool:

@@ -8,8 +8,7 @@ from tests.contract.model_store import ModelStore
 from datacat.ingest.batcher import Batcher
 from datacat.ingest.committer import Committer, commit
 from datacat.model.errors import Busy, StoreUnavailable, UnknownSession
-from datacat.model.fold import Folded
-from datacat.model.records import Batch, Event, Origin, Start
+from datacat.model.records import Answer, Batch, Event, Origin, Start
 from datacat.testing import FakeClock
 
 ID = "01934f5e-0000-7000-8000-000000000001"
@@ -110,8 +109,8 @@ def test_what_was_committed_is_told_after_the_answers_and_what_was_not_is_never_
 
 
 def test_a_batch_that_cannot_be_folded_harms_no_other():
-    outcomes = commit(ModelStore(), [start(), event(ID[:-1] + "2"), event()], 1)
-    assert [type(outcome) for outcome in outcomes] == [Folded, UnknownSession, Folded]
+    outcomes = commit(ModelStore(), [start(), event(ID[:-1] + "2"), event()], 1).outcomes
+    assert [type(outcome) for outcome in outcomes] == [Answer, UnknownSession, Answer]
 
 
 def test_a_batch_that_nobody_foresaw_harms_no_other():
@@ -124,8 +123,8 @@ def test_a_batch_that_nobody_foresaw_harms_no_other():
 
     store = Poisoned()
     poison = Batch(ID, Origin.API, [Event(time=1, name="poison")])
-    outcomes = commit(store, [start(), poison, event()], 1)
-    assert [type(outcome) for outcome in outcomes] == [Folded, RuntimeError, Folded]
+    outcomes = commit(store, [start(), poison, event()], 1).outcomes
+    assert [type(outcome) for outcome in outcomes] == [Answer, RuntimeError, Answer]
     assert store.known[ID].events == 1
 
 
@@ -136,7 +135,7 @@ def test_a_store_that_cannot_write_answers_everybody_so_and_keeps_nothing():
             raise StoreUnavailable("disk full")
 
     store = Full()
-    assert [type(each) for each in commit(store, [start(), event()], 1)] == [StoreUnavailable] * 2
+    assert [type(each) for each in commit(store, [start(), event()], 1).outcomes] == [StoreUnavailable] * 2
     assert store.known == {}
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from datacat.server.patience import Patience
+from datacat.server.patience import Patience, PatientProtocol
 
 
 class Cycle:
@@ -14,13 +14,18 @@ class Cycle:
         self.response_complete = self.response_started = response_complete
 
 
-class Connection:
+class Connection(PatientProtocol):
     """As much of uvicorn's as is looked at."""
+
+    timeout_keep_alive_task: Any
+    flow: Any
+    transport: Any
+    cycle: Any
 
     def __init__(self) -> None:
         self.flow = SimpleNamespace(write_paused=False)
-        self.timeout_keep_alive_task: object = None
-        self.cycle: Cycle | None = None
+        self.timeout_keep_alive_task = None
+        self.cycle = None
         self.transport = self
         self.unread = 0
         self.written = b""

@@ -55,9 +55,6 @@ _UPSERT_SESSION: Final = (
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in COLUMNS[2:])}, "
     "deployment = excluded.deployment RETURNING key"
 )
-_UPDATE_BUSY: Final = (
-    f"UPDATE session SET {', '.join(f'{column} = ?' for column in BUSY_COLUMNS)} WHERE key = ?"  # noqa: S608  # constants only
-)
 _QUIET: Final = attrgetter(*(column for column in COLUMNS if column not in BUSY_COLUMNS))
 
 
@@ -154,12 +151,11 @@ class SqliteWriter:
         for fold in folds:
             by_session.setdefault(fold.session.id, []).append(fold)
         sums = Sums()
-        kept = sorted(self._save_session(of_one[-1].session, sums) for of_one in by_session.values())
+        kept = sorted(self._save_sessions([of_one[-1].session for of_one in by_session.values()], sums))
         in_order = [(each, fold) for each in kept for fold in by_session[each.session.id]]
         database = self._database
-        bulk.insert(
-            database, "event", 7, [row for each, fold in in_order for row in self._event_rows(each.key, fold)]
-        )
+        events = [row for each, fold in in_order if fold.events for row in self._event_rows(each.key, fold)]
+        bulk.insert(database, "event", 7, events)
         points: list[Row] = []
         for each, fold in in_order:
             if fold.metrics:
@@ -167,9 +163,8 @@ class SqliteWriter:
                 sums.add_points(each.deployment, rows)
                 points += rows
         bulk.insert(database, "metric", 5, points)
-        bulk.insert(
-            database, "change", 6, [row for each, fold in in_order for row in _change_rows(each.key, fold)]
-        )
+        changes = [row for each, fold in in_order if fold.changes for row in _change_rows(each.key, fold)]
+        bulk.insert(database, "change", 6, changes)
         for each, fold in in_order:
             for problem in fold.problems:
                 database.execute(UPSERT_PROBLEM, problem_row(each.key, problem))
@@ -203,19 +198,27 @@ class SqliteWriter:
         """Let go of the database; the write-ahead log is folded into the file."""
         self._database.close()
 
-    def _save_session(self, session: Session, sums: Sums) -> _Kept:
-        before = self._sessions.get(session.id)
-        if before is not None and _QUIET(before.session) == _QUIET(session):
-            self._database.execute(_UPDATE_BUSY, (*busy_row_of(session), before.key))
-            kept = _Kept(before.key, before.deployment, session)
-        else:
-            deployment = self._deployments[session.product, session.version, session.environment]
-            key = one_integer(self._database, _UPSERT_SESSION, (*row_of(session), deployment))
-            assert key is not None
-            kept = _Kept(key, deployment, session)
-            sums.change_session((before.session, before.deployment) if before else None, session, deployment)
-        self._keep(kept)
+    def _save_sessions(self, sessions: list[Session], sums: Sums) -> list[_Kept]:
+        kept: list[_Kept] = []
+        busy: list[Row] = []
+        for session in sessions:
+            before = self._sessions.get(session.id)
+            if before is not None and _QUIET(before.session) == _QUIET(session):
+                busy.append((before.key, *busy_row_of(session)))
+                kept.append(_Kept(before.key, before.deployment, session))
+            else:
+                kept.append(self._save_whole(before, session, sums))
+        bulk.update(self._database, "session", BUSY_COLUMNS, busy)
+        for each in kept:
+            self._keep(each)
         return kept
+
+    def _save_whole(self, before: _Kept | None, session: Session, sums: Sums) -> _Kept:
+        deployment = self._deployments[session.product, session.version, session.environment]
+        key = one_integer(self._database, _UPSERT_SESSION, (*row_of(session), deployment))
+        assert key is not None
+        sums.change_session((before.session, before.deployment) if before else None, session, deployment)
+        return _Kept(key, deployment, session)
 
     def _see(self, kept: list[_Kept]) -> None:
         """Write down when their deployments were last heard of, once a second at most."""

@@ -1,0 +1,369 @@
+"""One connection without a socket: what is taken, what is handed on, and in which order all is answered."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from datacat.ingest.door import Door
+from datacat.ingest.throttle import Throttle
+from datacat.model.errors import Busy, KeyRefused, StoreUnavailable, UnknownSession
+from datacat.model.keys import Grant
+from datacat.model.records import Answer, Rejected
+from datacat.server.fastlane import MAX_IN_FLIGHT, FastLane, Lane
+from datacat.testing import FakeClock
+
+ID = b"01934f5e-0000-7000-8000-0000000000ff"
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+ORDINARY = b"ordinary"
+OK = Answer(1, 0, 1)
+
+
+def post(name=b"e"):
+    body = b'{"name":"%b"}' % name
+    head = b"POST /api/sessions/%b/events HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+    return head % (ID, len(body)) + body
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = []
+        self.closed = False
+        self.reading = True
+
+    def write(self, data):
+        self.written.append(bytes(data))
+
+    def close(self):
+        self.closed = True
+
+    def is_closing(self):
+        return self.closed
+
+    def pause_reading(self):
+        self.reading = False
+
+    def resume_reading(self):
+        self.reading = True
+
+    def bodies(self):
+        return [each.partition(b"\r\n\r\n")[2] for each in self.written if b"\r\n\r\n" in each]
+
+
+class Ingest:
+    """Takes everything, and answers when it is told to."""
+
+    def __init__(self):
+        self.batches = []
+        self.waiting = []
+        self.busy = False
+
+    def offer(self, batch, size, answered):
+        if self.busy:
+            raise Busy("full")
+        self.batches.append(batch)
+        self.waiting.append(answered)
+
+    def answer(self, outcome=OK, count=None):
+        now = self.waiting[:count]
+        self.waiting = self.waiting[len(now) :]
+        for answered in now:
+            answered(outcome)
+
+    @property
+    def names(self):
+        return [batch.records[0].name for batch in self.batches]
+
+
+class Connection:
+    """A lane in front of an application that reads the body and says that it was there."""
+
+    def __init__(self):
+        self.ingest = Ingest()
+        self.transport = Transport()
+        self.requests = []
+        self.state = ServerState()
+        config = uvicorn.Config(self.app, interface="asgi3", log_config=None, access_log=False)
+        clock = FakeClock()
+        self.asked: list[str | None] = []
+        ingest: Any = self.ingest  # as much of a committer as a lane needs
+
+        def admit(authorization):
+            self.asked.append(authorization)
+            if authorization == "Bearer bad":
+                raise KeyRefused("key_unknown", "bad")
+            return Door(ingest, Grant(), Throttle(), clock)
+
+        lane = Lane(ingest, admit, clock)
+        self.lane = FastLane(lane, config=config, server_state=self.state, app_state={})
+        self.lane.connection_made(self.transport)
+
+    async def app(self, scope, receive, send):
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        self.requests.append((scope["method"], body))
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8")]})
+        await send({"type": "http.response.body", "body": ORDINARY})
+
+    async def receive(self, *pieces):
+        for piece in pieces:
+            self.lane.data_received(piece)
+            await self.settle()
+
+    async def settle(self):
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    @property
+    def answers(self):
+        """Which road gave each answer."""
+        whole = b"".join(self.transport.written)
+        marks = [
+            (whole.find(mark, start), name)
+            for name, mark in (("lane", b'{"status":"ok"}'), ("ordinary", ORDINARY), ("problem", b'"code"'))
+            for start in [at for at in range(len(whole)) if whole.startswith(mark, at)]
+        ]
+        return [name for _, name in sorted(marks)]
+
+
+def connected(test):
+    """A test in an event loop, with a connection of its own."""
+
+    def run():
+        async def inside():
+            await test(Connection())
+
+        asyncio.run(inside())
+
+    run.__name__ = test.__name__
+    return run
+
+
+@connected
+async def test_a_plain_post_is_answered_when_its_commit_is_durable(connection):
+    await connection.receive(post())
+    assert connection.transport.written == []
+    connection.ingest.answer()
+    assert connection.answers == ["lane"]
+    assert connection.state.total_requests == 1
+    assert connection.requests == []
+
+
+@connected
+async def test_several_wait_for_their_commits_at_once(connection):
+    await connection.receive(post(b"a") + post(b"b") + post(b"c"))
+    assert connection.ingest.names == ["a", "b", "c"]
+    connection.ingest.answer(count=2)
+    assert connection.answers == ["lane"] * 2
+
+
+@connected
+async def test_what_is_not_plain_waits_for_the_answers_before_it_and_reaches_the_parser_unchanged(connection):
+    odd = post(b"b").replace(b"/events", b"/events?a=b")
+    await connection.receive(post(b"a") + odd + post(b"c"))
+    assert connection.requests == []
+    assert not connection.transport.reading
+    connection.ingest.answer()
+    await connection.settle()
+    assert connection.requests == [("POST", b'{"name":"b"}'), ("POST", b'{"name":"c"}')]
+    assert connection.answers == ["lane", "ordinary", "ordinary"]
+    assert connection.transport.reading
+
+
+@connected
+async def test_behind_the_ordinary_road_the_lane_is_open_again(connection):
+    await connection.receive(GET, post(b"a"), GET[:10], GET[10:], post(b"b"))
+    connection.ingest.answer()
+    await connection.settle()
+    assert connection.ingest.names == ["a"]
+    await connection.receive(post(b"c"))
+    connection.ingest.answer()
+    assert connection.ingest.names == ["a", "c"]
+
+
+@connected
+async def test_the_rest_of_a_request_goes_where_its_beginning_went(connection):
+    request = post(b"a")
+    # A part of a head goes to the parser, a part of a body is waited for.
+    for cut in range(1, len(request)):
+        fresh = Connection()
+        await fresh.receive(request[:cut], request[cut:])
+        taken = cut > request.find(b"\r\n\r\n") + 3
+        assert bool(fresh.requests) is not taken
+    for byte in request:
+        await connection.receive(bytes([byte]))
+    assert connection.requests == [("POST", b'{"name":"a"}')]
+
+
+@connected
+async def test_a_body_may_come_in_many_pieces(connection):
+    request = post(b"abcdef")
+    await connection.receive(request[:-12], *[bytes([byte]) for byte in request[-12:]])
+    assert connection.ingest.names == ["abcdef"]
+
+
+@connected
+async def test_what_cannot_be_admitted_takes_the_ordinary_road(connection):
+    connection.ingest.busy = True
+    bad = post().replace(b"name", b"eman")
+    await connection.receive(bad, post(b"a"))
+    assert [body for _, body in connection.requests] == [b'{"eman":"e"}', b'{"name":"a"}']
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "said"),
+    [
+        (UnknownSession("x"), b"404", b"unknown_session"),
+        (StoreUnavailable("disk full"), b"503", b"disk full"),
+        (Answer(0, 0, 1, [Rejected(1, "state_too_large", "too large")]), b"413", b"too large"),
+        (RuntimeError("never said"), b"500", b"its log says more"),
+    ],
+)
+def test_what_a_commit_refuses_is_a_problem(outcome, status, said, caplog):
+    @connected
+    async def run(connection):
+        await connection.receive(post())
+        connection.ingest.answer(outcome)
+        (answer,) = connection.transport.written
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert b"content-type: application/problem+json\r\n" in answer
+        assert said in answer
+
+    run()
+    assert ("never said" in caplog.text) is isinstance(outcome, RuntimeError)
+
+
+@connected
+async def test_a_connection_has_so_many_in_flight_and_no_more(connection):
+    await connection.receive(post() * (MAX_IN_FLIGHT + 10))
+    assert len(connection.ingest.batches) == MAX_IN_FLIGHT
+    assert not connection.transport.reading
+    connection.ingest.answer()
+    assert len(connection.ingest.batches) == MAX_IN_FLIGHT + 10
+    assert connection.transport.reading
+
+
+@connected
+async def test_whoever_does_not_read_answers_is_not_read_either(connection):
+    connection.lane.pause_writing()
+    await connection.receive(post(b"a") + post(b"b"))
+    assert connection.ingest.batches == []
+    assert not connection.transport.reading
+    connection.lane.resume_writing()
+    assert connection.ingest.names == ["a", "b"]
+    assert connection.transport.reading
+
+
+@connected
+async def test_a_stop_waits_for_what_was_accepted_and_takes_no_more(connection):
+    await connection.receive(post(b"a") + post(b"b"))
+    connection.lane.shutdown()
+    await connection.receive(post(b"c"))
+    assert not connection.transport.closed
+    connection.ingest.answer()
+    assert connection.transport.closed
+    assert connection.ingest.names == ["a", "b"]
+    assert [b"connection: close" in each for each in connection.transport.written] == [False, True]
+
+
+@connected
+async def test_a_stop_in_the_middle_of_a_body_waits_for_its_end(connection):
+    await connection.receive(post()[:-3])
+    connection.lane.shutdown()
+    assert not connection.transport.closed
+    await connection.receive(post()[-3:])
+    assert connection.answers == ["ordinary"]
+    assert connection.transport.closed
+
+
+@connected
+async def test_a_stop_closes_what_is_idle(connection):
+    await connection.receive(post())
+    connection.ingest.answer()
+    connection.lane.shutdown()
+    assert connection.transport.closed
+
+
+@connected
+async def test_nothing_is_written_to_whoever_has_gone(connection):
+    await connection.receive(post())
+    connection.transport.close()
+    connection.lane.connection_lost(None)
+    connection.ingest.answer()
+    assert connection.transport.written == []
+
+
+@connected
+async def test_what_is_idle_for_the_keep_alive_timeout_is_closed(connection):
+    connection.lane.timeout_keep_alive = 1_000
+    await connection.receive(post())
+    connection.ingest.answer()
+    timer = connection.lane.timeout_keep_alive_task
+    await connection.receive(post())
+    connection.lane.timeout_keep_alive_handler()
+    assert not connection.transport.closed  # a request is in flight
+    connection.ingest.answer()
+    assert connection.lane.timeout_keep_alive_task is not timer
+    connection.lane.timeout_keep_alive_handler()
+    assert not connection.transport.closed  # it was answered just now
+    connection.lane.timeout_keep_alive = 0
+    connection.lane.timeout_keep_alive_handler()
+    assert connection.transport.closed
+
+
+def with_key(key, name=b"e"):
+    return post(name).replace(b"\r\nContent-Length", b"\r\nAuthorization: %b\r\nContent-Length" % key)
+
+
+@connected
+async def test_a_key_is_looked_up_once_for_all_that_arrives_at_once_and_again_for_what_comes_later(
+    connection,
+):
+    await connection.receive(with_key(b"Bearer good", b"a") + with_key(b"Bearer good", b"b"))
+    assert connection.ingest.names == ["a", "b"]
+    assert connection.asked == ["Bearer good"]
+    await connection.receive(with_key(b"Bearer good", b"c"))
+    assert connection.asked == ["Bearer good"] * 2
+
+
+@connected
+async def test_who_has_no_key_that_opens_is_told_by_the_ordinary_road(connection):
+    await connection.receive(with_key(b"Bearer bad"))
+    assert connection.ingest.names == []
+    assert connection.answers == ["ordinary"]
+
+
+@connected
+async def test_a_request_that_dribbles_in_is_awaited_and_each_anew(connection):
+    lane, whole = connection.lane, post(b"a")
+    await connection.receive(whole[:-3])
+    awaited = lane.awaited()
+    assert awaited is not None
+    assert awaited[0] == "body"
+    await connection.receive(whole[-3:-1])
+    assert lane.awaited() == awaited
+    await connection.receive(whole[-1:])
+    assert lane.awaited() is None
+    connection.ingest.answer()
+    await connection.receive(whole[:5])
+    again = lane.awaited()
+    assert again is not None
+    assert again != awaited
+    assert again[0] == "head"
+
+
+@connected
+async def test_who_dribbles_a_body_is_told_that_it_took_too_long(connection):
+    await connection.receive(post(b"a")[:-3])
+    connection.lane.give_up("body", 20.0)
+    assert b"408 Request Timeout" in b"".join(connection.transport.written)
+    assert connection.transport.closed
