@@ -104,7 +104,10 @@ def _awaited(connection: HttpToolsProtocol) -> _Token | None:
 
 
 def _close(connection: HttpToolsProtocol, awaited: str, seconds: float) -> None:
-    if awaited != "body" or connection.cycle.response_started:
+    cycle: RequestResponseCycle | None = connection.cycle
+    if cycle is not None:
+        cycle.disconnected = True  # nobody is to write to it any more
+    if awaited != "body" or cycle is None or cycle.response_started:
         connection.transport.abort()
         return
     body = problem(

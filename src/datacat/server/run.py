@@ -10,6 +10,7 @@ from collections.abc import Callable
 import uvicorn
 
 from datacat.model.errors import ConfigurationError
+from datacat.server.orderly import OrderlyProtocol
 from datacat.server.patience import PatientServer
 from datacat.server.settings import Settings, check_address
 from datacat.server.wiring import build, check_store
@@ -59,7 +60,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     with _listen(settings.host, settings.port) as listener:
         config = uvicorn.Config(
             build(settings),
-            http="httptools",
+            http=OrderlyProtocol,
             log_config=None,
             access_log=False,
             server_header=False,
