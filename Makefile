@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV = $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 PORT ?= 8080
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs install serve bench lock lock-check format
+.PHONY: help demo test soak check docs install serve bench lock lock-check format
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -32,6 +33,9 @@ serve: $(VENV)/.installed ## run the service on http://127.0.0.1:8080
 
 test: $(VENV)/.installed ## run every test
 	@$(BIN)/pytest -n auto --dist worksteal
+
+soak: $(VENV)/.installed ## hurt the service for long: make soak MINUTES=60
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(SOAK)
 
 check: $(VENV)/.installed ## lint, types, architecture, documentation, lock file
 	$(BIN)/ruff check .

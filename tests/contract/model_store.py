@@ -272,7 +272,9 @@ class ModelStore:
             for m in self._rows(session_id)[1]
             if scope.span[0] <= m.time < scope.span[1] and name in (None, m.name)
         ]
-        return _spans(found, width if len(found) > most_points else 1, aggregate)
+        if len(found) > most_points:
+            return _spans(found, width, aggregate)
+        return [point for m in found for point in _spans([m], 1, aggregate)]
 
     def newest_events(
         self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
@@ -287,6 +289,8 @@ class ModelStore:
             and (not names or e.name in names)
             and LEVELS.index(e.level) >= LEVELS.index(least_level)
         ]
+        if session_id:
+            found = found[-limit:]
         return [each for *_, each in sorted(found, key=lambda f: f[:3], reverse=True)[:limit]]
 
     def _in(self, scope: Scope) -> list[Session]:

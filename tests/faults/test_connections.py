@@ -117,7 +117,7 @@ def test_clients_that_vanish_in_the_middle_leave_nothing_behind(impatient):
     metrics = urllib3.request("GET", f"{impatient.url}/metrics").data.decode()
     assert re.findall(r"(?m)^datacat_\w*(?:queue|waiting)\w* (\S+)", metrics) == ["0.0", "0.0"]
     assert {event["name"] for event in client.get_session(session_id)["events"]} <= {"whole"}
-    assert "Traceback" not in impatient.log_file.read_text()
+    assert "ERROR datacat" not in impatient.log_file.read_text()
 
 
 def test_a_reader_that_takes_nothing_of_its_answer_is_closed(impatient):
@@ -132,6 +132,33 @@ def test_a_reader_that_takes_nothing_of_its_answer_is_closed(impatient):
         stalled.sendall(b"GET /api/sessions/%b HTTP/1.1\r\nHost: x\r\n\r\n" % session_id.encode())
         until(lambda: open_files(impatient.pid) > before, 10)
         until(lambda: open_files(impatient.pid) <= before, REQUEST_TIMEOUT + 10)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"no HTTP at all\r\n\r\n",
+        b"POST /api/sessions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n",
+        b"",
+    ],
+)
+def test_whole_requests_are_answered_with_what_became_of_them_whatever_comes_behind(impatient, behind):
+    client = DatacatClient(impatient.url)
+    session_id = client.register_session(product="p")
+    body = b'{"name":"e"}'
+    request = b"POST /api/sessions/%b/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b"
+    whole = request % (session_id.encode(), len(body), body)
+    received = b""
+    with socket.create_connection(("127.0.0.1", impatient.port), 10) as connection:
+        connection.sendall(whole * 2 + behind)
+        while received.count(b'{"status":"ok"}') < 2 or behind:
+            if not (piece := connection.recv(10_000)):
+                break
+            received += piece
+    statuses = [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", received)]
+    # What comes behind may have an answer of its own.
+    assert statuses in ([200, 200], [200, 200, 400])
+    assert len(client.get_session(session_id)["events"]) == 2
 
 
 def test_when_no_more_files_may_be_opened_those_who_are_connected_are_served_and_it_is_told(tmp_path):

@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from typing import Any
 
 import urllib3
@@ -66,40 +65,40 @@ class Writer(threading.Thread):
 
 
 class PlainWriter(Writer):
-    """Events and metrics by plain calls, each sent once."""
+    """Events and metrics by plain calls, each sent once, to one session after another."""
 
     def __init__(self, port: int, seed: int) -> None:
         super().__init__(port, seed)
-        self.session_id = str(uuid.UUID(int=self.random.getrandbits(128)))
-        self.fates: dict[int, int] = {}
+        self.sessions: dict[str, dict[int, int]] = {}
 
     def write(self) -> None:
-        begin = json.encode({"id": self.session_id, "product": "plain"})
-        while self.post("/api/sessions", begin)[0] != 200:
-            if self.stopping.is_set():
-                return
-        path = f"/api/sessions/{self.session_id}"
-        for n in count():
+        while not self.stopping.is_set():
+            session_id = str(uuid.UUID(int=self.random.getrandbits(128)))
+            if self.post("/api/sessions", json.encode({"id": session_id, "product": "plain"}))[0] == 200:
+                fates = self.sessions[session_id] = {}
+                self._fill(f"/api/sessions/{session_id}", fates)
+
+    def _fill(self, path: str, fates: dict[int, int]) -> None:
+        for n in range(SESSION_LENGTH):
             if self.stopping.is_set():
                 return
             if n % 2:
-                body = {"name": "m", "value": n, "tags": [self.session_id]}
-                self.fates[n], _ = self.post(f"{path}/metrics", json.encode(body))
+                body = {"name": "m", "value": n, "tags": [str(n % 10)]}
+                fates[n], _ = self.post(f"{path}/metrics", json.encode(body))
             else:
                 body = {"name": "e", "data": {"n": n, "text": "x" * self.random.randrange(200)}}
-                self.fates[n], _ = self.post(f"{path}/events", json.encode(body))
+                fates[n], _ = self.post(f"{path}/events", json.encode(body))
 
     def check(self, client: DatacatClient) -> None:
-        if not self.fates:
-            return
-        found = client.get_session(self.session_id)
-        stored = [event["data"]["n"] for event in found["events"]]
-        stored += [int(metric["value"]) for metric in found["metrics"]]
-        assert len(stored) == len(set(stored)), "a plain call is stored twice"
-        missing = {n for n, status in self.fates.items() if status == 200} - set(stored)
-        assert not missing, f"answered, and not stored: {sorted(missing)[:10]}"
-        refused = {n for n, status in self.fates.items() if status == 503} & set(stored)
-        assert not refused, f"refused, and stored: {sorted(refused)[:10]}"
+        for session_id, fates in self.sessions.items():
+            found = client.get_session(session_id)
+            stored = [event["data"]["n"] for event in found["events"]]
+            stored += [int(metric["value"]) for metric in found["metrics"]]
+            assert len(stored) == len(set(stored)), "a plain call is stored twice"
+            missing = {n for n, status in fates.items() if status == 200} - set(stored)
+            assert not missing, f"answered, and not stored: {sorted(missing)[:10]}"
+            refused = {n for n, status in fates.items() if status == 503} & set(stored)
+            assert not refused, f"refused, and stored: {sorted(refused)[:10]}"
 
 
 class BatchWriter(Writer):
@@ -115,7 +114,7 @@ class BatchWriter(Writer):
             self.sessions[session_id] = known = 0
             while known < SESSION_LENGTH:
                 last = min(known + self.random.randint(1, 40), SESSION_LENGTH)
-                body = b"\n".join(_line(seq, session_id) for seq in range(known + 1, last + 1))
+                body = b"\n".join(_line(seq) for seq in range(known + 1, last + 1))
                 status, answer = self.post(f"/api/sessions/{session_id}/records", body)
                 if status == 200:
                     # What a longer batch before brought, to which no answer came, is known too.
@@ -144,7 +143,7 @@ class BatchWriter(Writer):
                 assert found["state"]["seq"] == SESSION_LENGTH // 3 * 3 - (SESSION_LENGTH % 3 == 0) * 3
 
 
-def _line(seq: int, session_id: str) -> bytes:
+def _line(seq: int) -> bytes:
     record: dict[str, Any] = {"seq": seq, "time": seq}
     if seq == 1:
         record |= {"type": "start", "product": "batches"}
@@ -155,7 +154,7 @@ def _line(seq: int, session_id: str) -> bytes:
     elif seq % 3 == 1:
         record |= {"type": "event", "name": "e", "data": {"seq": seq}}
     else:
-        record |= {"type": "metric", "name": "m", "value": seq, "tags": [session_id]}
+        record |= {"type": "metric", "name": "m", "value": seq, "tags": [str(seq % 10)]}
     return json.encode(record)
 
 

@@ -7,6 +7,7 @@ import uvicorn
 from datacat.api.live import HANG_UP
 from datacat.query.live import Hub
 from datacat.server.notify import Notifier
+from datacat.server.orderly import OrderlyProtocol
 from datacat.server.patience import PatientProtocol, PatientServer
 
 
@@ -49,7 +50,7 @@ class Server(PatientServer):
         await super().shutdown(sockets)
 
 
-class Protocol(PatientProtocol):
+class Protocol(PatientProtocol, OrderlyProtocol):
     """Lets a stream hang up on a reader that does not read: HTTP has no word for that."""
 
     def on_message_begin(self) -> None:

@@ -47,6 +47,8 @@ class PatientProtocol(HttpToolsProtocol):
     def give_up(self, awaited: str, seconds: float) -> None:
         """Close a connection that was waited for so long, and say so where a request could hear it."""
         cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None:
+            cycle.disconnected = True  # nobody is to write to it any more
         if awaited != "body" or cycle is None or cycle.response_started:
             self.transport.abort()
             return

@@ -353,13 +353,16 @@ class Reader(Protocol):
         aggregate: Aggregate,
         most_points: int,
     ) -> list[SeriesPoint]:
-        """One session's metrics by time; where there are more than ``most_points``, by spans as above."""
+        """One session's points by time, of each the value; where there are more than ``most_points``, by spans as above."""
         ...
 
     def newest_events(
         self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
     ) -> list[TimedEvent]:
-        """The events in the scope's time of any of these names (none: of all), from ``least_level`` up, newest first."""
+        """The events in the scope's time of any of these names (none: of all), from ``least_level`` up, newest first.
+
+        Of one session they are those that came last, whatever their times.
+        """
         ...
 
     def overdue(self, now: int, listening_since: int, limit: int) -> list[Overdue]:

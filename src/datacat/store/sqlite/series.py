@@ -89,7 +89,8 @@ def of_session(
     if name is not None:
         within += " AND m.series IN (SELECT key FROM series WHERE name = ?)"
         values = (*values, name)
-    single = f"SELECT m.time, m.series, m.value FROM metric AS m WHERE {within} LIMIT ?"  # noqa: S608  # ours
+    value = "1" if aggregate == "count" else "m.value"
+    single = f"SELECT m.time, m.series, {value} FROM metric AS m WHERE {within} LIMIT ?"  # noqa: S608  # ours
     rows = list(database.execute(single, (*values, most_points + 1)))
     if len(rows) > most_points:
         spans = (
