@@ -2,6 +2,7 @@
 
 import uuid
 
+import msgspec
 import pytest
 
 
@@ -94,3 +95,102 @@ def test_a_question_that_means_nothing_is_answered_with_what_to_mend(api, query,
     status, problem = api.call("GET", f"/api/sessions?{query}")
     assert (status, problem["code"], problem["field"]) == (422, code, field)
     assert problem["detail"]
+
+
+@pytest.fixture
+def fleet(api, product):
+    """Three sessions on two hosts, by name."""
+    made = {}
+    for name, host, tags, state, message in (
+        (
+            "first",
+            "alpha",
+            ["gpu:a100", "night"],
+            {"step": "copy", "disk": {"free": 12}},
+            "Disk /data is full (404)",
+        ),
+        ("second", "beta", ["gpu:a100"], {"step": "copy", "disk": {"free": "12"}}, "disk is fine"),
+        ("third", "alpha", ["night"], {"step": "verify"}, None),
+    ):
+        made[name] = api.create(product=product, hostname=host, tags=tags)
+        api.call("POST", f"/api/sessions/{made[name]}/state", state)
+        api.call("POST", f"/api/sessions/{made[name]}/events", {"name": f"{name}_step", "message": message})
+        api.call("POST", f"/api/sessions/{made[name]}/events", {"name": "saved"})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("hostname=alpha", ["third", "first"]),
+        ("tag=night", ["third", "first"]),
+        ("tag=night&tag=gpu:a100", ["first"]),
+        ("event=saved", ["third", "second", "first"]),
+        ("event=second_step&event=saved", ["second"]),
+        ("event=never", []),
+        ("state=step=copy", ["second", "first"]),
+        ("state=disk.free=12", ["second", "first"]),
+        ("state=/disk/free=12&state=step=copy&hostname=beta", ["second"]),
+        ("state=disk=12", []),
+        ("text=DISK", ["second", "first"]),
+        ("text=full+404", ["first"]),
+        ("text=third+step", ["third"]),
+        ("text=alpha", ["third", "first"]),
+        ("text=disk&tag=night", ["first"]),
+        ("sort=oldest", ["first", "second", "third"]),
+        ("sort=oldest&text=step", ["first", "second", "third"]),
+        ("sort=ended", []),
+        ("status=crashed&text=disk", []),
+    ],
+)
+def test_what_is_asked_for_is_found_and_nothing_else(api, product, fleet, query, wanted):
+    found = listed(api, f"product={product}&{query}")["sessions"]
+    assert [session["id"] for session in found] == [fleet[name] for name in wanted]
+    assert listed(api, f"product=another&{query}")["sessions"] == []
+
+
+def test_what_is_found_is_found_page_by_page(api, product, fleet):
+    for query, wanted in (
+        ("text=step", ["third", "second", "first"]),
+        ("sort=oldest&event=saved", ["first", "second", "third"]),
+    ):
+        seen, cursor = [], ""
+        while True:
+            page = listed(api, f"product={product}&{query}&limit=1{cursor}")
+            seen += [session["id"] for session in page["sessions"]]
+            if page["next"] is None:
+                break
+            cursor = f"&cursor={page['next']}"
+        assert seen == [fleet[name] for name in wanted]
+
+
+def test_sessions_stand_by_when_they_ended_and_by_how_long_they_lasted_and_hung(api, product):
+    def at(seconds):
+        return 1_732_380_000_000_000 + int(seconds * 1_000_000)
+
+    made = {}
+    for name, began, ended, hung in (("long", 0, 50, 2), ("last", 40, 60, 0), ("hung", 5, 10, 4)):
+        made[name] = str(uuid.uuid4())
+        lines = [{"type": "start", "time": at(began), "product": product}]
+        if hung:
+            lines.append({"type": "event", "time": at(began), "name": "application_appears_hung"})
+            lines.append({"type": "event", "time": at(began + hung), "name": "application_recovered"})
+        lines.append({"type": "end", "time": at(ended)})
+        body = b"\n".join(msgspec.json.encode({"seq": n, **line}) for n, line in enumerate(lines, 1))
+        assert api.call("POST", f"/api/sessions/{made[name]}/records", body)[0] == 200
+    for sort, wanted in (
+        ("ended", ["last", "long", "hung"]),
+        ("longest", ["long", "last", "hung"]),
+        ("hung", ["hung", "long"]),
+        ("newest", ["last", "hung", "long"]),
+    ):
+        found = listed(api, f"product={product}&sort={sort}")["sessions"]
+        assert [session["id"] for session in found] == [made[name] for name in wanted], sort
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [("state=step", "state"), ("text=%3F%3F", "text"), ("sort=best", "sort")]
+)
+def test_a_question_that_cannot_be_understood_is_told(api, query, field):
+    status, problem = api.call("GET", f"/api/sessions?{query}")
+    assert (status, problem["code"], problem["field"]) == (422, "wrong_value", field)

@@ -15,7 +15,8 @@ from datacat.model.lifecycle import Status
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.records import EMPTY, Event, Metric, Origin
 from datacat.model.session import Change, Session
-from datacat.model.state import JsonObject, merge, remove
+from datacat.model.state import JsonObject, merge, remove, value_at
+from datacat.model.words import words
 from datacat.store.port import (
     Aggregate,
     Bucket,
@@ -23,6 +24,7 @@ from datacat.store.port import (
     Deployment,
     Dimension,
     EventRow,
+    Found,
     ListedProblem,
     MetricRow,
     Overdue,
@@ -30,6 +32,7 @@ from datacat.store.port import (
     ProblemCount,
     Reason,
     Scope,
+    Search,
     SeriesPoint,
     SessionCount,
     Size,
@@ -233,9 +236,46 @@ class ModelStore:
         order = {session_id: number for number, session_id in enumerate(self.known)}
         found = [s for s in self._in(scope) if not statuses or s.status in statuses]
         if before is not None:
-            place = before.created_at, order.get(before.session_id, -1)
+            place = before.value, order.get(before.session_id, -1)
             found = [s for s in found if (s.created_at, order[s.id]) < place]
         return sorted(found, key=lambda s: (s.created_at, order[s.id]), reverse=True)[:limit]
+
+    def search(self, search: Search, limit: int, behind: Place | None = None) -> Found:
+        order = {session_id: number for number, session_id in enumerate(self.known)}
+        value: dict[str, Callable[[Session], int | None]] = {
+            "newest": lambda s: s.created_at,
+            "oldest": lambda s: s.created_at,
+            "ended": lambda s: s.ended_at,
+            "longest": lambda s: None if s.ended_at is None else s.ended_at - s.created_at,
+            "hung": lambda s: int(s.hang_seconds * 1e6) if s.hangs else None,
+        }
+        sign = 1 if search.sort == "oldest" else -1
+        found = [
+            (sign * by, sign * order[s.id], s)
+            for s in self._in(search.scope)
+            if (by := value[search.sort](s)) is not None and self._is_wanted(s, search)
+        ]
+        found.sort(key=lambda each: each[:2])
+        if behind is not None:
+            place = sign * behind.value, sign * order.get(behind.session_id, -1)
+            found = [each for each in found if each[:2] > place]
+        page = [s for *_, s in found[:limit]]
+        last = found[limit - 1] if len(found) > limit else None
+        return Found(page, Place(sign * last[0], last[2].id) if last else None)
+
+    def _is_wanted(self, s: Session, search: Search) -> bool:
+        events = self.rows[s.id][0]
+        said = s.exit.get("message") if s.exit else None
+        texts = [s.product, s.version, s.environment, s.hostname, *s.tags, said]
+        spoken = words(*texts, *(text for e in events for text in (e.name, e.message)))
+        return (
+            (not search.statuses or s.status in search.statuses)
+            and search.hostname in (None, s.hostname)
+            and search.tags <= set(s.tags)
+            and search.events <= {e.name for e in events}
+            and search.words <= spoken
+            and all(value_at(s.state, steps) in values for steps, values in search.state)
+        )
 
     def metric_names(self, limit: int) -> list[str]:
         return sorted({m.name for _, metrics in self.rows.values() for m in metrics})[:limit]

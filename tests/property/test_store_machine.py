@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from hypothesis import settings
@@ -14,7 +14,7 @@ from datacat.ingest.committer import commit
 from datacat.model.lifecycle import Status
 from datacat.model.problems import ProblemKind
 from datacat.model.records import Batch, Event, Exit, Metric, Origin, Record, Start, State
-from datacat.store.port import Aggregate, Dimension, Place, Reader, Scope, Wanted, Window
+from datacat.store.port import Aggregate, Dimension, Place, Reader, Scope, Search, Sort, Wanted, Window
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.rows import LEVELS
 from datacat.store.sqlite.writer import SqliteWriter
@@ -131,6 +131,21 @@ QUESTIONS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
         FEW,
         st.none() | st.builds(Place, st.integers(0, 9), ANY_ID),
     ),
+    "search": st.tuples(
+        st.builds(
+            Search,
+            scope=SCOPES,
+            statuses=st.frozensets(st.sampled_from(Status), max_size=2),
+            events=st.frozensets(st.sampled_from(["saved", "contact_lost", "a"]), max_size=2),
+            words=st.frozensets(st.sampled_from(["aa", "ab", "ba", "saved", "hung", "lost"]), max_size=2),
+            state=st.lists(
+                st.tuples(st.sampled_from([("a", "a"), ("ab",)]), st.just((3, 4))), max_size=1
+            ).map(tuple),
+            sort=st.sampled_from(get_args(Sort)),
+        ),
+        FEW,
+        st.none() | st.builds(Place, st.integers(0, 9), ANY_ID),
+    ),
     "metric_names": st.tuples(FEW),
     "event_names": st.tuples(FEW),
     "metric_over_all": st.tuples(TEXTS, SCOPES, st.sampled_from([1, 10_000_000, 10**9]), AGGREGATES, FEW),
@@ -168,6 +183,8 @@ def answer(store: Any, question: str, asked: tuple[Any, ...]) -> Any:
     match question:
         case "newest_sessions":
             found = [msgspec.structs.replace(each, state={}) for each in found]
+        case "search":
+            found = [each.id for each in found.sessions], found.next
         case "problems":
             found = [msgspec.structs.replace(each, key=0) for each in found]
         case "problem_counts":  # of problems that began last at once, either is the latest

@@ -1,7 +1,7 @@
 """``/api/sessions``: the founding design's calls, and the batch of records."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.params import HeaderParameter, QueryParameter
@@ -10,15 +10,17 @@ from litestar.response import Stream
 from datacat.api import openapi
 from datacat.api.body import read_body
 from datacat.api.dependencies import Ingest, Removing, ServerClock, Sessions
-from datacat.api.queries import AskedScope, StatusList, known_id, statuses_of
+from datacat.api.queries import AskedScope, StatusList, known_id, named, one_of, statuses_of
 from datacat.api.submit import commit, done
 from datacat.api.views import Ok, SessionCreated
 from datacat.ingest import admit
-from datacat.model.errors import UnknownSession
+from datacat.model.errors import InvalidInput, UnknownSession
 from datacat.model.ids import parse_session_id
 from datacat.model.records import Answer
+from datacat.model.words import words
 from datacat.query import dossier, sessions
-from datacat.query.summaries import SessionPage, page
+from datacat.query.summaries import SessionPage, page, state_asked
+from datacat.store.port import Search, Sort
 from datacat.wire.codec import encode
 
 AnyRequest = Request[Any, Any, Any]
@@ -49,15 +51,52 @@ class SessionsController(Controller):
         clock: ServerClock,
         within: AskedScope,
         status: StatusList = None,
+        hostname: Annotated[str | None, QueryParameter(description="On this host alone.")] = None,
+        tags: Annotated[
+            list[str] | None,
+            QueryParameter(name="tag", description="With this tag; given again, with all of them."),
+        ] = None,
+        events: Annotated[
+            list[str] | None,
+            QueryParameter(
+                name="event",
+                description="In which an event of this name happened; given again, of all of them.",
+            ),
+        ] = None,
+        states: Annotated[
+            list[str] | None,
+            QueryParameter(
+                name="state", description="Whose state has this value at this path: step=copy, disk.free=12."
+            ),
+        ] = None,
+        text: Annotated[
+            str | None,
+            QueryParameter(
+                description="With all of these words in the session's names and events' messages."
+            ),
+        ] = None,
+        sort: Annotated[
+            str, QueryParameter(description="newest, oldest, ended (last first), longest or hung (longest).")
+        ] = "newest",
         cursor: Annotated[str | None, QueryParameter(description="The next of the page before.")] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="At most so many.")] = 100,
     ) -> SessionPage:
         """Sessions in a line each, the one that began last first, and how many there are of each status.
 
-        The next page begins where this one ends, whatever arrives meanwhile.
+        The next page begins where this one ends, whatever arrives meanwhile. A page looks at 2,000 sessions at most,
+        at 500 where the state is asked for: where few are wanted it may be short, or empty, and still have a `next`.
         """
-        statuses = statuses_of(status)
-        return await asyncio.to_thread(page, reader, within, statuses, cursor, limit, clock.now())
+        search = Search(
+            scope=within,
+            statuses=statuses_of(status),
+            hostname=named(hostname),
+            tags=frozenset(tags or ()),
+            events=frozenset(events or ()),
+            words=_words(text),
+            state=tuple(map(state_asked, states or ())),
+            sort=one_of(sort, "sort", get_args(Sort)),
+        )
+        return await asyncio.to_thread(page, reader, search, cursor, limit, clock.now())
 
     @get("/{session_id:str}", responses={**openapi.SESSION, **openapi.problems(400, 404, 422, 503)})
     async def get_session(
@@ -147,3 +186,16 @@ class SessionsController(Controller):
         """
         body = await read_body(request)
         return await ingest.submit(admit.records(parse_session_id(session_id), origin, body), size=len(body))
+
+
+def _words(text: str | None) -> frozenset[str]:
+    found = words(text)
+    if text and text.strip() and not found:
+        raise InvalidInput(
+            "wrong_value",
+            "text has no word to look for: a word has 2 to 40 letters and digits, a number 5 digits at most",
+            field="text",
+            found=repr(text[:80]),
+            expected="a word",
+        )
+    return found

@@ -29,6 +29,21 @@ def sessions(
     product: Annotated[str | None, typer.Option(help="Of this product alone.")] = None,
     version: Annotated[str | None, typer.Option(help="Of this version alone.")] = None,
     environment: Annotated[str | None, typer.Option(help="Of this environment alone.")] = None,
+    hostname: Annotated[str | None, typer.Option(help="On this host alone.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="With this tag; may be said more than once, for all of them.")
+    ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="In which an event of this name happened; as --tag.")
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="With this in the state: step=copy, disk.free=12; as --tag.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="With all of these words in names and messages.")] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="newest, oldest, ended (last first), longest or hung. [default: newest]"),
+    ] = None,
     since: Annotated[str | None, typer.Option(help=f"That began at this moment or later: {_WHEN}")] = None,
     until: Annotated[str | None, typer.Option(help=f"That began before this moment: {_WHEN}")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
@@ -37,8 +52,14 @@ def sessions(
 ) -> None:
     """List sessions, the one that began last first. With --json, one to a line."""
     now = time.time_ns() // 1_000
-    filters = {
+    filters: dict[str, str | list[str] | None] = {
         "status": status,
+        "hostname": hostname,
+        "tag": tag,
+        "event": event,
+        "state": state,
+        "text": text,
+        "sort": sort,
         "product": product,
         "version": version,
         "environment": environment,

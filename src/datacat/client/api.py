@@ -58,16 +58,17 @@ class DatacatClient:
         return session
 
     def get_sessions(
-        self, *, limit: int = 100, cursor: str | None = None, **filters: str | None
+        self, *, limit: int = 100, cursor: str | None = None, **filters: str | Iterable[str] | None
     ) -> JsonObject:
         """A page of ``sessions``, newest first; ``next`` is the cursor of the page behind it.
 
         ``counts`` come without a cursor alone.
 
-        ``filters`` are the API's: status, product, version, environment, from, to; None asks for all.
+        ``filters`` are the API's: status, product, version, environment, hostname, tag, event, state, text, from,
+        to, sort; several of one where that is a list; None asks for all.
         """
         given = {"limit": str(limit), "cursor": cursor, **filters}
-        query = urlencode({name: value for name, value in given.items() if value is not None})
+        query = urlencode({name: value for name, value in given.items() if value is not None}, doseq=True)
         page: JsonObject = self._call("GET", f"/api/sessions?{query}")
         return page
 

@@ -5,6 +5,7 @@ Removal is explicit, by JSON Pointer (RFC 6901). Nothing here changes its argume
 share what did not change, so keeping an old state is free.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from datacat.model.errors import InvalidInput
@@ -93,6 +94,22 @@ def parse_pointer(pointer: str) -> list[str]:
             expected="a JSON Pointer",
         )
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def value_at(state: Any, steps: Iterable[str]) -> Any:
+    """What is at the end of a path of keys, and of places in arrays; :data:`ABSENT` for nothing.
+
+    >>> value_at({"window": {"open": ["w1", "w2"]}}, ["window", "open", "1"])
+    'w2'
+    """
+    for step in steps:
+        if isinstance(state, dict) and step in state:
+            state = state[step]
+        elif isinstance(state, list) and step.isdecimal() and int(step) < len(state):
+            state = state[int(step)]
+        else:
+            return ABSENT
+    return state
 
 
 def split_merge_patch(patch: JsonObject, prefix: str = "") -> tuple[JsonObject, list[str]]:

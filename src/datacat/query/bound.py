@@ -18,6 +18,7 @@ from datacat.store.port import (
     Deployment,
     Dimension,
     EventRow,
+    Found,
     ListedProblem,
     MetricRow,
     Overdue,
@@ -25,6 +26,7 @@ from datacat.store.port import (
     ProblemCount,
     Reader,
     Scope,
+    Search,
     SeriesPoint,
     SessionCount,
     Size,
@@ -118,6 +120,10 @@ class BoundReader:
     ) -> list[Session]:
         """Of the product."""
         return self._reader.newest_sessions(self._within(scope), statuses, limit, before)
+
+    def search(self, search: Search, limit: int, behind: Place | None = None) -> Found:
+        """Of the product."""
+        return self._reader.search(replace(search, scope=self._within(search.scope)), limit, behind)
 
     def metric_names(self, limit: int) -> list[str]:  # noqa: ARG002  # the port's
         """Refused: names are not kept by product."""

@@ -5,20 +5,21 @@ that is still to come, and the thousandth page costs what the first does.
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from datacat.model.errors import InvalidInput
 from datacat.model.ids import parse_session_id
-from datacat.model.lifecycle import Status
 from datacat.model.limits import MAX_TIME
 from datacat.model.session import Session
+from datacat.model.state import parse_pointer
 from datacat.model.titles import sentence
-from datacat.store.port import Place, Reader, Scope
+from datacat.store.port import Place, Reader, Scope, Search
 from datacat.wire.timestamps import rfc3339
 
-_CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9a-f-]{36})")
+_CURSOR: Final = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f-]{36})")
 
 
 class SessionSummary(Struct, kw_only=True):
@@ -65,9 +66,10 @@ class StatusCounts(Struct):
 
 
 class SessionPage(Struct):
-    """Sessions, newest first; ``next`` is the cursor of the page behind them, null on the last.
+    """Sessions in the order asked for; ``next`` is the cursor of the page behind them, null on the last.
 
-    ``counts`` come with the first page alone: they are the same for all, and cost as much as a page.
+    ``counts`` come with the first page alone, as they are the same for all; they are of the names and the time that are
+    asked for, whatever else is.
     """
 
     sessions: list[SessionSummary]
@@ -75,15 +77,12 @@ class SessionPage(Struct):
     counts: StatusCounts | None
 
 
-def page(
-    reader: Reader, scope: Scope, statuses: frozenset[Status], cursor: str | None, limit: int, now: int
-) -> SessionPage:
+def page(reader: Reader, search: Search, cursor: str | None, limit: int, now: int) -> SessionPage:
     """The page that begins where ``cursor`` says; None for the first.
 
     Args:
         reader: whom to ask.
-        scope: which sessions, and in which time they began.
-        statuses: of which; none for all.
+        search: which sessions, in which order.
         cursor: the ``next`` of the page before.
         limit: the most sessions on it.
         now: microseconds since the epoch, for how long something has lasted.
@@ -91,11 +90,39 @@ def page(
     Raises:
         InvalidInput: code ``bad_cursor``.
     """
-    found = reader.newest_sessions(scope, statuses, limit + 1, _place(cursor) if cursor else None)
-    shown = found[:limit]
-    more = f"{shown[-1].created_at}.{shown[-1].id}" if len(found) > limit else None
-    counts = None if cursor else _counts(reader, scope)
-    return SessionPage([summary(session, now) for session in shown], more, counts)
+    found = reader.search(search, limit, _place(cursor) if cursor else None)
+    more = None if found.next is None else f"{found.next.value}.{found.next.session_id}"
+    counts = None if cursor else _counts(reader, search.scope)
+    return SessionPage([summary(session, now) for session in found.sessions], more, counts)
+
+
+def state_asked(text: str) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """A path of the state and what may be there: ``window.open.0=w1``, or ``/window/open/0=w1``, a JSON Pointer.
+
+    What can be read as JSON is that, or the same as text.
+
+    >>> state_asked("disk.free=12")
+    (('disk', 'free'), (12, '12'))
+    >>> state_asked("/a.b/c=on")
+    (('a.b', 'c'), ('on',))
+
+    Raises:
+        InvalidInput: code ``wrong_value``; it is not written so.
+    """
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise InvalidInput(
+            "wrong_value",
+            "state is written PATH=VALUE, as step=copy or disk.free=12",
+            field="state",
+            found=repr(text[:80]),
+            expected="PATH=VALUE",
+        )
+    steps = parse_pointer(path) if path.startswith("/") else path.split(".")
+    try:
+        return tuple(steps), (msgspec.json.decode(value.encode()), value)
+    except msgspec.DecodeError:
+        return tuple(steps), (value,)
 
 
 def _counts(reader: Reader, scope: Scope) -> StatusCounts:
@@ -106,7 +133,7 @@ def _counts(reader: Reader, scope: Scope) -> StatusCounts:
 
 def _place(cursor: str) -> Place:
     match = _CURSOR.fullmatch(cursor)
-    if match is None or int(match[1]) > MAX_TIME:
+    if match is None or abs(int(match[1])) > MAX_TIME:
         raise _bad_cursor(cursor)
     try:
         return Place(int(match[1]), parse_session_id(match[2]))

@@ -7,7 +7,7 @@ suite, in ``tests/contract``.
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Raw, Struct
 
@@ -96,11 +96,50 @@ class Wanted(Struct, frozen=True, kw_only=True):
     tags: frozenset[str] = frozenset()
 
 
-class Place(Struct, frozen=True):
-    """A session's place among all, by when it began."""
+Sort = Literal["newest", "oldest", "ended", "longest", "hung"]
+"""In which order sessions are listed: the one that began last first, or first; and of those that have ended the one that
+did so last, or lasted longest; and of those that hung the one that did so longest."""
 
-    created_at: int
+
+class Place(Struct, frozen=True):
+    """A session's place in an order: what they are ordered by, in microseconds, and the session there."""
+
+    value: int
     session_id: str
+
+
+class Search(Struct, frozen=True, kw_only=True):
+    """Which sessions are wanted: all of it must be so; what is None or empty asks for all.
+
+    ``tags`` the session has, ``events`` happened in it, ``words`` are in its names and messages; ``state`` has at each of
+    these paths one of these values.
+    """
+
+    scope: Scope = Scope()
+    statuses: frozenset[Status] = frozenset()
+    hostname: str | None = None
+    tags: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    state: tuple[tuple[tuple[str, ...], tuple[Any, ...]], ...] = ()
+    sort: Sort = "newest"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it asks for no more than a scope and statuses, newest first."""
+        return self.sort == "newest" and not (
+            self.hostname or self.tags or self.events or self.words or self.state
+        )
+
+
+class Found(Struct, frozen=True):
+    """Sessions without their states, and the place behind which to go on; None at the end.
+
+    There may be fewer than were asked for, even none, and more behind them: a search looks at a bounded number.
+    """
+
+    sessions: list[Session]
+    next: Place | None
 
 
 class ListedProblem(Struct, frozen=True):
@@ -320,6 +359,10 @@ class Reader(Protocol):
 
         With a place, only those behind it: the ones that began before, or at once and were stored earlier.
         """
+        ...
+
+    def search(self, search: Search, limit: int, behind: Place | None = None) -> Found:
+        """The first sessions that are wanted, in the order asked for; with a place, those behind it."""
         ...
 
     def metric_names(self, limit: int) -> list[str]:

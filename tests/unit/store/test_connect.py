@@ -8,9 +8,9 @@ from datacat.ingest.committer import commit
 from datacat.model.errors import StoreError, StoreUnavailable
 from datacat.model.lifecycle import Status
 from datacat.model.records import Batch, End, Event, Exit, Metric, Origin, Record, Start
-from datacat.store.port import Scope, Wanted, Window
-from datacat.store.sqlite import counts, events, problems, retention, series, windows
-from datacat.store.sqlite.connect import APPLICATION_ID, connect, migrate, migrations
+from datacat.store.port import Scope, Sort, Wanted, Window
+from datacat.store.sqlite import counts, events, problems, retention, search, series, windows
+from datacat.store.sqlite.connect import APPLICATION_ID, _words, connect, migrate, migrations
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
@@ -22,6 +22,7 @@ def schema(database):
 def test_the_migrations_one_by_one_add_up_to_the_schema(tmp_path):
     at_once = connect(tmp_path / "new.db")
     step_by_step = apsw.Connection(":memory:")
+    step_by_step.create_scalar_function("words", _words)
     for script in migrations():
         step_by_step.execute(script)
     assert schema(step_by_step) == schema(at_once)
@@ -61,6 +62,9 @@ def test_a_database_of_the_first_version_keeps_its_sessions(tmp_path):
     assert session is not None
     assert session.status is Status.ACTIVE
     writer.close()
+
+
+BOTH_WAYS: tuple[Sort, ...] = ("newest", "oldest")
 
 
 def test_questions_over_many_sessions_read_an_index(tmp_path):
@@ -104,6 +108,22 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
             windows._METRIC, 1, Window(0, 9, True), Wanted(), ["s.name = ?"], ["x"], 9
         ): "SEARCH e USING PRIMARY KEY (session=? AND n>? AND n<?)",
         (problems._OVERDUE, (9, 1, 9)): "USING INDEX session_due",
+        (
+            search._HAS,
+            ("w:disk", 1, 1),
+        ): "SEARCH term USING PRIMARY KEY (term=? AND created_at=? AND session=?)",
+        **{
+            (
+                search.places_sql(sort, of_term=True),
+                ("w:disk", 9, 9, 1, 9),
+            ): "USING PRIMARY KEY (term=? AND created_at"
+            for sort in BOTH_WAYS
+        },
+        **{
+            (search.places_sql(sort, of_term=False), (9, 9, 1, 9)): f"SEARCH session USING {kind} {index} ("
+            for sort, (_, _, index, _) in search._ORDERS.items()
+            for kind in ("INDEX" if sort in ("longest", "hung") else "COVERING INDEX",)
+        },
         (
             retention.EXPIRED,
             (1, "ended", 1, 1, 9),
@@ -228,3 +248,33 @@ def test_two_that_make_one_database_at_once_have_the_same(tmp_path, monkeypatch)
     assert path.samefile(late.filename)
     assert path.stat().st_nlink == 1
     late.close()
+
+
+def test_a_database_from_before_terms_is_given_the_terms_that_it_would_have_kept(tmp_path):
+    new, old = tmp_path / "new.db", tmp_path / "old.db"
+    batch = Batch(
+        str(UUID(int=1)),
+        Origin.APP,
+        [
+            Start(seq=1, time=1, product="editor", hostname="Alpha-1", tags=["gpu:a100"]),
+            Event(seq=2, time=2, name="disk_full", message="no room on /data"),
+            Event(seq=3, time=3, name="disk_full", message="no room on /home"),
+            Exit(seq=4, time=4, cause="exception", message="OSError: [Errno 28]"),
+        ],
+    )
+    writer = SqliteWriter(new)
+    commit(writer, [batch], 1)
+    writer.close()
+    new.rename(old)
+    database = apsw.Connection(str(old))
+    kept = sorted(database.execute("SELECT * FROM term"))
+    assert ("w:oserror", 1, 1) in kept
+    for index in ("session_ended_at", "session_duration", "session_hung"):
+        database.execute(f"DROP INDEX {index}")
+    database.execute("DROP TABLE term")
+    database.pragma("user_version", 6)
+    database.close()
+    connect(old).close()
+    again = apsw.Connection(str(old))
+    assert sorted(again.execute("SELECT * FROM term")) == kept
+    again.close()

@@ -9,7 +9,7 @@ from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
 ONE, OTHER = new_id(), new_id()
-TABLES = ("event", "metric", "change", "problem", "removed")
+TABLES = ("event", "metric", "change", "problem", "removed", "term")
 
 
 @pytest.fixture

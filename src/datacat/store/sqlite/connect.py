@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import apsw
 
 from datacat.model.errors import StoreError, StoreUnavailable
+from datacat.model.words import words
 from datacat.store.sqlite.presence import log_of
+from datacat.store.sqlite.rows import json_text
 
 APPLICATION_ID: Final = 0x64636174  # "dcat"
 
@@ -172,11 +174,17 @@ def migrate(database: apsw.Connection) -> None:
     scripts = migrations()
     if database.pragma("user_version") == len(scripts):
         return
+    database.create_scalar_function("words", _words)
     with database:
         for script in scripts[database.pragma("user_version") :]:
             database.execute(script)
         database.pragma("application_id", APPLICATION_ID)
         database.pragma("user_version", len(scripts))
+
+
+def _words(*texts: Any) -> str:
+    """What a migration asks: a JSON array."""
+    return json_text(sorted(words(*texts)))
 
 
 @contextmanager

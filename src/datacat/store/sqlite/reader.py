@@ -1,6 +1,7 @@
 """Reads, each on a connection of its own from a small pool; none waits for the writer."""
 
 import queue
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,20 +23,24 @@ from datacat.store.port import (
     Deployment,
     Dimension,
     EventRow,
+    Found,
     ListedProblem,
     MetricRow,
     Overdue,
     Place,
     ProblemCount,
     Scope,
+    Search,
     SeriesPoint,
     SessionCount,
     Size,
+    Sort,
     TimedEvent,
     Wanted,
     Window,
 )
 from datacat.store.sqlite import counts, events, problems, retention, series, windows
+from datacat.store.sqlite import search as searching
 from datacat.store.sqlite.connect import connect_reader, errors_of
 from datacat.store.sqlite.presence import Presence
 from datacat.store.sqlite.rows import (
@@ -67,6 +72,8 @@ _METRICS: Final = """
     FROM metric AS m JOIN series AS s ON s.key = m.series
     WHERE m.session = (SELECT key FROM session WHERE id = ?) AND m.n >= ? ORDER BY m.n LIMIT ?
 """
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+"""Stands for a session that went while it was looked for."""
 _CHANGES: Final = "SELECT time, merge, remove FROM change WHERE session = ? AND n >= ? ORDER BY n LIMIT ?"
 
 
@@ -203,10 +210,19 @@ class SqliteReader:
         with self._snapshot() as database:
             behind = None
             if before is not None:
-                # A session that is gone stands behind all that began at once with it.
-                key = one_integer(database, _KEY, (id_bytes(before.session_id),))
-                behind = before.created_at, key or 0
+                behind = self._place(database, before, "newest")
             return counts.newest(database, scope, statuses, limit, behind)
+
+    def search(self, search: Search, limit: int, behind: Place | None = None) -> Found:
+        """The first sessions that are wanted."""
+        if search.is_plain:
+            found = self.newest_sessions(search.scope, search.statuses, limit + 1, behind)
+            last = found[limit - 1] if len(found) > limit else None
+            return Found(found[:limit], Place(last.created_at, last.id) if last else None)
+        with self._snapshot() as database:
+            place = self._place(database, behind, search.sort) if behind else None
+            sessions, more = searching.find(database, search, limit, place)
+            return Found(sessions, Place(more[0], _id_of(database, more[1])) if more else None)
 
     def metric_names(self, limit: int) -> list[str]:
         """The metrics' names."""
@@ -300,8 +316,20 @@ class SqliteReader:
         with self._connection() as database, database:
             yield database
 
+    def _place(self, database: apsw.Connection, place: Place, sort: Sort) -> tuple[int, int]:
+        """A session that is gone stands behind all that have its value."""
+        key = one_integer(database, _KEY, (id_bytes(place.session_id),))
+        if key is None:
+            key = sys.maxsize if sort == "oldest" else 0
+        return place.value, key
+
     def _key(self, database: apsw.Connection, session_id: str) -> int:
         key = one_integer(database, _KEY, (id_bytes(session_id),))
         if key is None:
             raise UnknownSession(session_id)
         return key
+
+
+def _id_of(database: apsw.Connection, key: int) -> str:
+    row = database.execute("SELECT lower(hex(id)) FROM session WHERE key = ?", (key,)).fetchone()
+    return with_hyphens(row[0]) if row else _NOBODY

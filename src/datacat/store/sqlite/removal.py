@@ -13,15 +13,21 @@ from typing import Final
 import apsw
 
 from datacat.model.session import Session
+from datacat.store.sqlite import terms
 from datacat.store.sqlite.rows import Row, id_bytes, one_integer
 from datacat.store.sqlite.sums import METRIC_SPANS, Sums
 
-_NUMBERED: Final = ("event", "change")
-
-_REMEMBER: Final = "INSERT INTO removed (key, deployment) VALUES (?, ?)"
+_REMEMBER: Final = "INSERT INTO removed (key, deployment, created_at) VALUES (?, ?, ?)"
 _COUNT: Final = (
     "INSERT INTO removal (reason, sessions, last_at) VALUES (?, 1, ?) "
     "ON CONFLICT DO UPDATE SET sessions = sessions + 1, last_at = max(last_at, excluded.last_at)"
+)
+_EVENTS: Final = """
+    SELECT e.n, name.name, e.message FROM event AS e CROSS JOIN name ON name.key = e.name
+    WHERE e.session = ? ORDER BY e.n LIMIT ?
+"""
+_CHANGES: Final = (
+    "DELETE FROM change WHERE session = ?1 AND n < (SELECT min(n) FROM change WHERE session = ?1) + ?2"
 )
 _POINTS: Final = "SELECT n, time, series, value FROM metric WHERE session = ? ORDER BY n LIMIT ?"
 # Points are summed under what their session was called when they came: perhaps not what it was called in the end.
@@ -45,20 +51,23 @@ def remove(
     sums.remove_session(session, deployment)
     sums.write(database)
     database.execute("DELETE FROM session WHERE id = ?", (id_bytes(session.id),))
-    database.execute(_REMEMBER, (key, deployment))
+    database.execute(_REMEMBER, (key, deployment, session.created_at))
+    found_by = terms.terms_of_session(session)
+    database.executemany(terms.DELETE, terms.rows(found_by, session.created_at, key))
     database.execute(_COUNT, (reason, now))
 
 
 def sweep(database: apsw.Connection, rows: int) -> int:
     """Take away up to ``rows`` rows of what was removed, in the transaction that is open; how many were taken."""
-    found = database.execute("SELECT key, deployment FROM removed ORDER BY key LIMIT 1").fetchone()
+    found = database.execute(
+        "SELECT key, deployment, created_at FROM removed ORDER BY key LIMIT 1"
+    ).fetchone()
     if found is None:
         return 0
-    key, deployment = found
-    taken = 0
-    for table in _NUMBERED:
-        sql = f"DELETE FROM {table} WHERE session = ?1 AND n < (SELECT min(n) FROM {table} WHERE session = ?1) + ?2"  # noqa: S608  # ours
-        database.execute(sql, (key, rows - taken))
+    key, deployment, created_at = found
+    taken = _take_events(database, key, created_at, rows)
+    if taken < rows:
+        database.execute(_CHANGES, (key, rows - taken))
         taken += database.changes()
     if taken < rows:
         taken += _take_points(database, key, deployment, rows - taken)
@@ -74,6 +83,16 @@ def sweep(database: apsw.Connection, rows: int) -> int:
 def waiting(database: apsw.Connection) -> int:
     """How many sessions are gone whose rows are not yet."""
     return one_integer(database, "SELECT count(*) FROM removed", ()) or 0
+
+
+def _take_events(database: apsw.Connection, key: int, created_at: int, rows: int) -> int:
+    found: list[Row] = list(database.execute(_EVENTS, (key, rows)))
+    if not found:
+        return 0
+    said = terms.terms_of_events({(name, message) for _, name, message in found})
+    database.executemany(terms.DELETE, terms.rows(said, created_at, key))
+    database.execute("DELETE FROM event WHERE session = ? AND n <= ?", (key, found[-1][0]))
+    return len(found)
 
 
 def _take_points(database: apsw.Connection, key: int, deployment: int, rows: int) -> int:

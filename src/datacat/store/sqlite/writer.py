@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from datacat.model.fold import Folded
 from datacat.model.session import Session
-from datacat.store.sqlite import bulk, removal
+from datacat.store.sqlite import bulk, removal, terms
 from datacat.store.sqlite.connect import Durability, connect, errors_of
 from datacat.store.sqlite.presence import Presence
 from datacat.store.sqlite.problems import UPSERT_PROBLEM, problem_row
@@ -113,6 +113,7 @@ class SqliteWriter:
         self._series = _Keys(self._series_key)
         self._deployments = _Keys(self._deployment_key)
         self._seen: dict[int, int] = {}
+        self._terms = terms.Terms()
 
     @contextmanager
     def transaction(self) -> Iterator["SqliteWriter"]:
@@ -151,7 +152,9 @@ class SqliteWriter:
         for fold in folds:
             by_session.setdefault(fold.session.id, []).append(fold)
         sums = Sums()
-        kept = sorted(self._save_sessions([of_one[-1].session for of_one in by_session.values()], sums))
+        found_by: list[Row] = []
+        sessions = [of_one[-1].session for of_one in by_session.values()]
+        kept = sorted(self._save_sessions(sessions, sums, found_by))
         in_order = [(each, fold) for each in kept for fold in by_session[each.session.id]]
         database = self._database
         events = [row for each, fold in in_order if fold.events for row in self._event_rows(each.key, fold)]
@@ -168,6 +171,10 @@ class SqliteWriter:
         for each, fold in in_order:
             for problem in fold.problems:
                 database.execute(UPSERT_PROBLEM, problem_row(each.key, problem))
+        for each, fold in in_order:
+            if fold.events:
+                found_by += self._terms.of_events(each.key, fold)
+        bulk.insert(database, "term", terms.COLUMNS, sorted(found_by), terms.ALREADY_THERE)
         sums.write(database)
         self._see(kept)
 
@@ -198,7 +205,7 @@ class SqliteWriter:
         """Let go of the database; the write-ahead log is folded into the file."""
         self._database.close()
 
-    def _save_sessions(self, sessions: list[Session], sums: Sums) -> list[_Kept]:
+    def _save_sessions(self, sessions: list[Session], sums: Sums, found_by: list[Row]) -> list[_Kept]:
         kept: list[_Kept] = []
         busy: list[Row] = []
         for session in sessions:
@@ -207,7 +214,9 @@ class SqliteWriter:
                 busy.append((before.key, *busy_row_of(session)))
                 kept.append(_Kept(before.key, before.deployment, session))
             else:
-                kept.append(self._save_whole(before, session, sums))
+                whole = self._save_whole(before, session, sums)
+                found_by += terms.of_session(whole.key, before.session if before else None, session)
+                kept.append(whole)
         bulk.update(self._database, "session", BUSY_COLUMNS, busy)
         for each in kept:
             self._keep(each)
@@ -296,6 +305,7 @@ class SqliteWriter:
         self._series.clear()
         self._deployments.clear()
         self._seen.clear()
+        self._terms.forget()
 
     def _trim(self) -> None:
         while len(self._sessions) > _SESSIONS_KEPT or self._state_bytes > _STATE_BYTES_KEPT:
@@ -305,6 +315,7 @@ class SqliteWriter:
             self._names.clear()
         if len(self._series) > _NAMES_KEPT:
             self._series.clear()
+        self._terms.trim()
         if len(self._deployments) > _NAMES_KEPT:
             self._deployments.clear()
             self._seen.clear()
