@@ -14,6 +14,7 @@ from datacat.api.health import healthz, readyz
 from datacat.api.metrics import metrics
 from datacat.api.products import list_products
 from datacat.api.queries import provide_scope
+from datacat.api.requests import Requests
 from datacat.api.rows import EventsController, MetricsController
 from datacat.api.sessions import SessionsController
 from datacat.api.states import StatesController
@@ -36,6 +37,7 @@ def create_app(
     clock: Clock,
     hub: Hub,
     throttle: Throttle,
+    requests: Requests,
     kept: Retention | None = None,
     asks_no_key: bool = False,
     cors_origins: Sequence[str] = (),
@@ -50,6 +52,7 @@ def create_app(
         clock: the server's time.
         hub: who listens to what happens.
         throttle: how much each key has brought.
+        requests: how many were answered.
         kept: which sessions, and for how long; None for all of them.
         asks_no_key: let everybody in, whatever keys there are.
         cors_origins: whose pages may ask from a browser.
@@ -90,7 +93,7 @@ def create_app(
             *more_handlers,
         ],
         dependencies={
-            **dependencies.provided(ingest, throttle, hub, clock),
+            **dependencies.provided(ingest, throttle, requests, hub, clock),
             "within": Provide(provide_scope),
         },
         guards=[guard],

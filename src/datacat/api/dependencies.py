@@ -9,6 +9,7 @@ from litestar import Request
 from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
 
+from datacat.api.requests import Requests
 from datacat.ingest.committer import Committer
 from datacat.ingest.door import Door
 from datacat.ingest.janitor import Janitor
@@ -30,12 +31,15 @@ LiveShare = NamedDependency[SkipValidation[Share]]
 
 ServerClock = NamedDependency[SkipValidation[Clock]]
 Limits = NamedDependency[SkipValidation[Throttle]]
+Answered = NamedDependency[SkipValidation[Requests]]
 Removing = NamedDependency[SkipValidation[Janitor]]
 
 AnyRequest = Request[Any, Any, Any]
 
 
-def provided(committer: Committer, throttle: Throttle, hub: Hub, clock: Clock) -> dict[str, Provide]:
+def provided(
+    committer: Committer, throttle: Throttle, requests: Requests, hub: Hub, clock: Clock
+) -> dict[str, Provide]:
     """All of them, by the names that handlers ask for."""
     share = Share()
 
@@ -58,6 +62,7 @@ def provided(committer: Committer, throttle: Throttle, hub: Hub, clock: Clock) -
         "clock": lambda: clock,
         "throttle": lambda: throttle,
         "janitor": janitor,
+        "requests": lambda: requests,
         "hub": lambda: hub,
         "share": lambda: share,
     }

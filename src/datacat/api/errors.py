@@ -8,7 +8,9 @@ from typing import Any, Final
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.routes import HTTPRoute
+from msgspec.structs import replace
 
+from datacat.api.requests import request_id
 from datacat.model.errors import DatacatError
 from datacat.wire.problem import MEDIA_TYPE, Problem, problem, problem_of
 
@@ -46,7 +48,10 @@ def answer_http_error(request: AnyRequest, error: HTTPException) -> Response[byt
 def answer_any_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A mistake of ours: the log has the traceback, the answer does not."""
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _respond(*problem_of(error))
+    found, headers = problem_of(error)
+    if id_of_it := request_id():
+        found = replace(found, detail=f"{found.detail} of the request {id_of_it}")
+    return _respond(found, headers)
 
 
 HANDLERS: Final[dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]]] = {

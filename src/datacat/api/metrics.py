@@ -15,7 +15,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from datacat.api.dependencies import Committing, Limits, Listeners, Removing, Sessions
+from datacat.api.dependencies import Answered, Committing, Limits, Listeners, Removing, Sessions
 from datacat.api.openapi import problems
 from datacat.ingest.committer import Committer
 from datacat.ingest.janitor import Janitor, Removed
@@ -39,13 +39,21 @@ _STANDING: Final = {
 
 @get("/metrics", tags=["health"], responses=problems(503))
 async def metrics(
-    reader: Sessions, committer: Committing, throttle: Limits, janitor: Removing, hub: Listeners
+    reader: Sessions,
+    committer: Committing,
+    throttle: Limits,
+    janitor: Removing,
+    hub: Listeners,
+    requests: Answered,
 ) -> Response[bytes]:
     """Sessions by product, version and status, and how the service is, in Prometheus's text format."""
     registry = CollectorRegistry()
     for ours in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
         registry.register(ours)
     registry.register(_Datacat(reader, committer, throttle, janitor, hub))
+    registry.register(requests)
+    for histogram in (committer.durations, committer.sizes):
+        registry.register(histogram)
     body = await asyncio.to_thread(generate_latest, registry)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -148,6 +156,10 @@ def _service(committer: Committer) -> Iterator[Metric]:
         "datacat_batches", "Batches that were committed, or refused by the store.", counts.batches
     )
     yield CounterMetricFamily("datacat_records", "Records that were committed.", counts.records)
+    yield CounterMetricFamily("datacat_records_rejected", "Records that were refused.", counts.rejected)
+    yield CounterMetricFamily(
+        "datacat_records_lost", "Records that programs gave up, or that were refused.", counts.lost
+    )
     yield CounterMetricFamily("datacat_batches_failed", "Batches that the store refused.", counts.failed)
     yield CounterMetricFamily(
         "datacat_batches_refused", "Batches for which there was no room.", counts.refused

@@ -58,6 +58,9 @@ def serve(
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [default: info]")
     ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="console, or json: an object a line. [default: console]")
+    ] = None,
     request_timeout: Annotated[
         int | None,
         typer.Option(
@@ -86,6 +89,7 @@ def serve(
         "tls_key": tls_key,
         "fast_lane": fast_lane,
         "log_level": log_level,
+        "log_format": log_format,
         "request_timeout": request_timeout,
         "stop_timeout": stop_timeout,
     }

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec import Struct
+from prometheus_client import Histogram
 
 from datacat.ingest import joining
 from datacat.ingest.batcher import Batcher
@@ -29,6 +30,9 @@ from datacat.store.port import Transaction, Writer
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_RECORDS: Final = (1, 10, 100, 1_000, 10_000)
 
 _STOP_TIMEOUT: Final = 30.0
 
@@ -61,6 +65,8 @@ class Counts(Struct):
     commits: int = 0
     batches: int = 0
     records: int = 0
+    rejected: int = 0
+    lost: int = 0
     failed: int = 0
     refused: int = 0
     seconds: float = 0.0
@@ -96,6 +102,12 @@ class Committer:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.counts = Counts()
+        self.durations = Histogram(
+            "datacat_commit_duration_seconds", "How long commits took.", buckets=_SECONDS, registry=None
+        )
+        self.sizes = Histogram(
+            "datacat_commit_records", "How many records were in commits.", buckets=_RECORDS, registry=None
+        )
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -201,7 +213,7 @@ class Committer:
                 batches = [waiting.batch for waiting in turn]
                 began = time.monotonic()
                 committed = commit(writer, batches, self._clock.now())
-                self._count(committed.outcomes, time.monotonic() - began)
+                self._count(committed, time.monotonic() - began)
                 self._answer(turn, committed)
         finally:
             writer.close()
@@ -231,16 +243,20 @@ class Committer:
         else:
             self._loop.call_soon_threadsafe(_settle, work.done, made, None)
 
-    def _count(self, outcomes: list[Outcome], seconds: float) -> None:
+    def _count(self, committed: Committed, seconds: float) -> None:
         counts = self.counts
         counts.commits += 1
         counts.seconds += seconds
-        counts.batches += len(outcomes)
-        for outcome in outcomes:
-            if isinstance(outcome, Answer):
-                counts.records += outcome.accepted
-            elif isinstance(outcome, StoreError):
-                counts.failed += 1
+        counts.batches += len(committed.outcomes)
+        counts.failed += sum(isinstance(outcome, StoreError) for outcome in committed.outcomes)
+        records = 0
+        for fold_ in committed.folds:
+            records += fold_.answer.accepted
+            counts.rejected += len(fold_.answer.rejected)
+            counts.lost += fold_.session.lost - (fold_.before.lost if fold_.before else 0)
+        counts.records += records
+        self.durations.observe(seconds)
+        self.sizes.observe(records)
 
     def _answer(self, group: list[_Waiting], committed: Committed) -> None:
         assert self._loop is not None

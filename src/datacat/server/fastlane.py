@@ -27,6 +27,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from datacat.api.requests import FAST_LANE, Requests
 from datacat.ingest import admit
 from datacat.ingest.committer import Committer, Outcome
 from datacat.ingest.door import Door
@@ -58,11 +59,15 @@ class Lane:
     Args:
         ingest: takes what was admitted.
         admit: what whoever sends this authorization may record with; raises for nothing.
+        requests: where what is answered is counted.
         clock: the server's time.
     """
 
-    def __init__(self, ingest: Committer, admit: Callable[[str | None], Door], clock: Clock) -> None:
+    def __init__(
+        self, ingest: Committer, admit: Callable[[str | None], Door], requests: Requests, clock: Clock
+    ) -> None:
         self.ingest = ingest
+        self.answered = requests.answered
         self.clock = clock
         self._admit = admit
         self._doors: dict[str | None, Door] = {}
@@ -226,7 +231,7 @@ class FastLane(Protocol):
 
     def _plain_answered(self, outcome: Outcome) -> None:
         if isinstance(outcome, Answer) and not outcome.rejected and not self._stopping:
-            self._answer(self._lane.ok(self.server_state.default_headers))
+            self._answer(200, self._lane.ok(self.server_state.default_headers))
         elif isinstance(outcome, Answer):
             for rejected in outcome.rejected:
                 self._refuse(InvalidInput(rejected.code, rejected.message))
@@ -250,10 +255,11 @@ class FastLane(Protocol):
     def _respond(self, status: int, media_type: str, body: bytes, *headers: tuple[str, str]) -> None:
         if self._stopping and self._in_flight == 1:
             headers = (*headers, ("connection", "close"))
-        self._answer(respond(status, media_type, body, self.server_state.default_headers, *headers))
+        self._answer(status, respond(status, media_type, body, self.server_state.default_headers, *headers))
 
-    def _answer(self, answer: bytes) -> None:
+    def _answer(self, status: int, answer: bytes) -> None:
         self._in_flight -= 1
+        self._lane.answered["POST", FAST_LANE, status] += 1
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -319,6 +325,8 @@ class FastLane(Protocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
 
-def fast_lane(ingest: Committer, admit: Callable[[str | None], Door], clock: Clock) -> "partial[FastLane]":
+def fast_lane(
+    ingest: Committer, admit: Callable[[str | None], Door], requests: Requests, clock: Clock
+) -> "partial[FastLane]":
     """What makes uvicorn's connections for one service; see :class:`Lane`."""
-    return partial(FastLane, Lane(ingest, admit, clock))
+    return partial(FastLane, Lane(ingest, admit, requests, clock))

@@ -11,10 +11,12 @@ from collections.abc import Callable
 import uvicorn
 
 from datacat.api.gate import Gate
+from datacat.api.requests import Observed
 from datacat.ingest.door import Door
 from datacat.model.errors import ConfigurationError
 from datacat.server.fastlane import fast_lane
 from datacat.server.http import Protocol, Server
+from datacat.server.logs import configure
 from datacat.server.notify import Notifier
 from datacat.server.settings import Settings, check_address, check_tls
 from datacat.server.wiring import Service, build, check_store
@@ -54,17 +56,13 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     check_tls(settings)
     check_address(settings, asks_for_keys=check_store(settings))
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    configure(settings.log_level, settings.log_format)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_GARBAGE_THRESHOLD)
     service = build(settings)
     with _listen(settings.host, settings.port) as listener:
         config = uvicorn.Config(
-            service.app,
+            Observed(service.app, service.requests),
             http=_protocol(service, lane=settings.fast_lane),  # type: ignore[arg-type]  # it is only called
             log_config=None,
             access_log=False,
@@ -97,7 +95,7 @@ def _protocol(service: Service, *, lane: bool) -> Callable[..., Protocol]:
         gate: Gate = service.app.state.gate
         return Door(service.ingest, gate.admit(authorization, "ingest"), service.throttle, service.clock)
 
-    return fast_lane(service.ingest, admit, service.clock)
+    return fast_lane(service.ingest, admit, service.requests, service.clock)
 
 
 def _most_files() -> int:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datacat.model.errors import ConfigurationError
+from datacat.server.logs import LogFormat
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +61,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
     ] = "info"
+    log_format: Annotated[
+        LogFormat, Meta(description="How the log is written: for people, or a JSON object a line.")
+    ] = "console"
     request_timeout: Annotated[
         int,
         Meta(

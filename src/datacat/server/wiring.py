@@ -7,6 +7,7 @@ from typing import NamedTuple
 from litestar import Litestar
 
 from datacat.api.app import create_app
+from datacat.api.requests import Requests
 from datacat.grafana import flat
 from datacat.grafana.export import export_sessions
 from datacat.ingest.committer import Committer
@@ -27,6 +28,7 @@ class Service(NamedTuple):
     app: Litestar
     ingest: Committer
     throttle: Throttle
+    requests: Requests
     hub: Hub
     clock: Clock
 
@@ -37,6 +39,7 @@ def build(settings: Settings) -> Service:
     clock = SystemClock()
     hub = Hub(clock)
     throttle = Throttle()
+    requests = Requests()
     ingest = Committer(
         lambda: SqliteWriter(path, durability=settings.durability), clock, committed=hub.committed
     )
@@ -47,12 +50,13 @@ def build(settings: Settings) -> Service:
         clock=clock,
         hub=hub,
         throttle=throttle,
+        requests=requests,
         asks_no_key=settings.insecure_no_auth,
         kept=retention(settings.retain, settings.retain_per_product, settings.max_size),
         cors_origins=split(settings.cors_origins),
         more_handlers=[export_sessions, *flat.HANDLERS],
     )
-    return Service(app, ingest, throttle, hub, clock)
+    return Service(app, ingest, throttle, requests, hub, clock)
 
 
 def key_store(settings: Settings) -> KeyStore:

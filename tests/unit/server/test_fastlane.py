@@ -7,6 +7,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from datacat.api.requests import Requests
 from datacat.ingest.door import Door
 from datacat.ingest.throttle import Throttle
 from datacat.model.errors import Busy, KeyRefused, StoreUnavailable, UnknownSession
@@ -99,7 +100,7 @@ class Connection:
                 raise KeyRefused("key_unknown", "bad")
             return Door(ingest, Grant(), Throttle(), clock)
 
-        lane = Lane(ingest, admit, clock)
+        lane = Lane(ingest, admit, Requests(), clock)
         self.lane = FastLane(lane, config=config, server_state=self.state, app_state={})
         self.lane.connection_made(self.transport)
 
