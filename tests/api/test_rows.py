@@ -107,3 +107,72 @@ def test_a_question_that_means_nothing_is_answered_with_what_to_mend(api, sessio
 def test_a_session_that_does_not_exist_has_no_pages(api, what):
     status, problem = api.call("GET", f"/api/sessions/{uuid.uuid4()}/{what}")
     assert (status, problem["code"]) == (404, "unknown_session")
+
+
+@pytest.fixture
+def wave(api):
+    """A session with a slow wave of 1,000 points, one spike in it, and another metric beside."""
+    session_id = api.create()
+    at = 1_732_380_000_000_000
+    lines = [{"seq": 1, "time": at, "type": "start"}]
+    for n in range(1_000):
+        value = 100.0 if n == 777 else n % 100 / 100
+        lines.append(
+            {
+                "seq": n + 2,
+                "time": at + n * 1_000_000,
+                "type": "metric",
+                "name": "load",
+                "value": value,
+                "tags": ["cpu:0"],
+            }
+        )
+    lines.append({"seq": 1_002, "time": at, "type": "metric", "name": "fps", "value": 60, "unit": "1"})
+    body = b"\n".join(msgspec.json.encode(line) for line in lines)
+    assert api.call("POST", f"/api/sessions/{session_id}/records", body)[0] == 200
+    return session_id
+
+
+WHOLE = "from=1732380000&to=1732381000"
+
+
+def curve(api, wave, query):
+    status, answer = api.call("GET", f"/api/sessions/{wave}/metrics?{query}")
+    assert status == 200, answer
+    return answer["series"]
+
+
+def test_metrics_come_as_curves_of_few_points(api, wave):
+    fps, load = curve(api, wave, f"max_points=50&aggregate=max&{WHOLE}")
+    assert (fps["name"], fps["unit"], len(fps["points"])) == ("fps", "1", 1)
+    assert (load["name"], load["kind"], load["tags"]) == ("load", "gauge", ["cpu:0"])
+    assert 40 <= len(load["points"]) <= 51
+    assert max(point["value"] for point in load["points"]) == 100.0
+    times = [point["timestamp"] for point in load["points"]]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize(("aggregate", "highest"), [("avg", 6), ("min", 1), ("last", 1)])
+def test_a_point_is_what_is_asked_for_of_its_span(api, wave, aggregate, highest):
+    (load,) = curve(api, wave, f"name=load&max_points=50&aggregate={aggregate}&{WHOLE}")
+    assert max(point["value"] for point in load["points"]) <= highest
+
+
+def test_lttb_keeps_what_stands_out_and_both_ends_as_they_were_recorded(api, wave):
+    (load,) = curve(api, wave, f"tag=cpu:0&max_points=30&aggregate=lttb&{WHOLE}")
+    points = [(point["timestamp"], point["value"]) for point in load["points"]]
+    assert len(points) == 30
+    assert points[0] == ("2024-11-23T16:40:00.000000Z", 0.0)
+    assert ("2024-11-23T16:52:57.000000Z", 100.0) in points
+    assert points[-1][0] == "2024-11-23T16:56:39.000000Z"
+
+
+def test_few_points_come_as_they_were_recorded(api, wave):
+    (load,) = curve(api, wave, "name=load&max_points=10&from=1732380000&to=1732380005")
+    assert [point["value"] for point in load["points"]] == [0.0, 0.01, 0.02, 0.03, 0.04]
+
+
+@pytest.mark.parametrize("query", ["max_points=5&after=3", "max_points=5&aggregate=most", "max_points=0"])
+def test_a_curve_that_cannot_be_drawn_is_told(api, wave, query):
+    status, problem = api.call("GET", f"/api/sessions/{wave}/metrics?{query}")
+    assert (status, problem["code"]) == (422, "wrong_value")

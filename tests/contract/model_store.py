@@ -316,6 +316,31 @@ class ModelStore:
             return _spans(found, width, aggregate)
         return [point for m in found for point in _spans([m], 1, aggregate)]
 
+    def metric_extremes(
+        self, session_id: str, name: str | None, scope: Scope, width: int, most_points: int
+    ) -> list[SeriesPoint]:
+        found = [
+            (n, m)
+            for n, m in enumerate(self._rows(session_id)[1])
+            if scope.span[0] <= m.time < scope.span[1] and name in (None, m.name)
+        ]
+        if len(found) > most_points:
+            kept: dict[int, Metric] = {}
+            series = {(m.name, m.kind, m.unit, tuple(m.tags)) for _, m in found}
+            for one in series:
+                of_it = [(n, m) for n, m in found if (m.name, m.kind, m.unit, tuple(m.tags)) == one]
+                for span in {m.time // width for _, m in of_it}:
+                    within = [(n, m) for n, m in of_it if m.time // width == span]
+                    kept.update(
+                        [min(within, key=lambda e: e[1].value), max(within, key=lambda e: e[1].value)]
+                    )
+                kept.update([min(of_it, key=lambda e: e[1].time), max(of_it, key=lambda e: e[1].time)])
+            found = list(kept.items())
+        return [
+            SeriesPoint(m.time, m.name, m.kind, m.unit, Raw(encode(m.tags)), m.value)
+            for _, m in sorted(found, key=lambda e: e[1].time)
+        ]
+
     def newest_events(
         self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
     ) -> list[TimedEvent]:

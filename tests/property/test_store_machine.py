@@ -150,6 +150,7 @@ QUESTIONS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "event_names": st.tuples(FEW),
     "metric_over_all": st.tuples(TEXTS, SCOPES, st.sampled_from([1, 10_000_000, 10**9]), AGGREGATES, FEW),
     "metric_of_session": st.tuples(ANY_ID, st.none() | TEXTS, SCOPES, st.integers(1, 5), AGGREGATES, FEW),
+    "metric_extremes": st.tuples(ANY_ID, st.none() | TEXTS, SCOPES, st.integers(1, 5), FEW),
     "newest_events": st.tuples(SCOPES, st.none() | ANY_ID, NAMES, LEVEL, FEW),
     "overdue": st.tuples(st.integers(0, 10**8), st.integers(0, 10**8), st.just(99)),
     "ahead": st.tuples(st.integers(0, 10**8), st.just(99)),
@@ -183,6 +184,12 @@ def answer(store: Any, question: str, asked: tuple[Any, ...]) -> Any:
     match question:
         case "newest_sessions":
             found = [msgspec.structs.replace(each, state={}) for each in found]
+        case "metric_extremes":  # of several that are as low, or at the same moment, any is the one
+            by_name = {each.name: [e for e in found if e.name == each.name] for each in found}
+            found = {
+                name: (min(v.value for v in of), max(v.value for v in of), of[0].time, of[-1].time)
+                for name, of in by_name.items()
+            }
         case "search":
             found = [each.id for each in found.sessions], found.next
         case "problems":

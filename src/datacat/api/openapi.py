@@ -53,7 +53,7 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-def answers(kind: type[Any], description: str) -> dict[int, ResponseSpec]:
+def answers(kind: Any, description: str) -> dict[int, ResponseSpec]:
     """What a handler answers when all is well."""
     return {200: ResponseSpec(kind, description=description, generate_examples=False)}
 

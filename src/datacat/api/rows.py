@@ -12,11 +12,13 @@ from datacat.api.dependencies import Ingest, ServerClock, Sessions
 from datacat.api.openapi import OK, WRITE_PROBLEMS, TakesEvent, TakesMetric, answers, problems
 from datacat.api.queries import known_id, one_of
 from datacat.api.submit import done
-from datacat.api.views import EventsAnswer, MetricsAnswer, Ok
+from datacat.api.views import CurvesAnswer, EventsAnswer, MetricsAnswer, Ok
 from datacat.ingest import admit
+from datacat.model.errors import InvalidInput
 from datacat.model.limits import MAX_TIME
 from datacat.model.records import Level
 from datacat.query import pages, sessions
+from datacat.query.curves import REDUCTIONS, Reduction, curves
 from datacat.store.port import Wanted
 from datacat.wire.codec import encode
 from datacat.wire.timestamps import parse_moment
@@ -98,7 +100,7 @@ class MetricsController(Controller):
         body = await read_body(request)
         return await done(ingest, admit.metric(known_id(session_id), body, clock.now()), len(body))
 
-    @get(responses={**answers(MetricsAnswer, "A page, oldest first."), **_MEANT})
+    @get(responses={**answers(MetricsAnswer | CurvesAnswer, "A page, oldest first; or curves."), **_MEANT})
     async def list_metrics(
         self,
         session_id: str,
@@ -113,9 +115,27 @@ class MetricsController(Controller):
         ] = None,
         since: Since = None,
         until: Until = None,
+        max_points: Annotated[
+            int | None,
+            QueryParameter(ge=1, le=10_000, description="Answer curves instead, of at most so many points."),
+        ] = None,
+        aggregate: Annotated[
+            str,
+            QueryParameter(description="What a curve's point is: avg, min, max, last, or lttb."),
+        ] = "avg",
     ) -> Response[bytes]:
-        """Metrics in the order in which they came, a page at a time, in both directions; see the events."""
+        """Metrics in the order in which they came, a page at a time, in both directions; see the events.
+
+        With `max_points` all of them in the time asked for, as `series` of `points`: as they were recorded where there
+        are no more, else a point for each span of time, or those that the curve would miss most (`lttb`).
+        """
         wanted = _wanted(names, since, until, tags=frozenset(tags or ()))
+        how: Reduction = one_of(aggregate, "aggregate", REDUCTIONS)
+        if max_points is not None:
+            _not_both(after, before)
+            return await _answer(
+                lambda: curves(reader, sessions.find(reader, known_id(session_id)), wanted, how, max_points)
+            )
         asked = pages.Asked(after, before, limit)
         return await _answer(
             lambda: pages.metrics(reader, sessions.find(reader, known_id(session_id)), asked, wanted)
@@ -129,6 +149,17 @@ def _wanted(names: list[str] | None, since: str | None, until: str | None, **als
         until=parse_moment(until, field="to") if until else None,
         **also,
     )
+
+
+def _not_both(after: int | None, before: int | None) -> None:
+    if after is not None or before is not None:
+        raise InvalidInput(
+            "wrong_value",
+            "max_points asks for curves, which have no pages: leave out after and before, and say from and to",
+            field="max_points",
+            found="after or before",
+            expected="from and to",
+        )
 
 
 async def _answer(read: Callable[[], Any]) -> Response[bytes]:

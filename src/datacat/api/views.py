@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from datacat.query.curves import CurvePoint
 from datacat.query.dossier import PointView, StateBefore, VerdictView
 from datacat.query.sessions import SessionHead
 
@@ -74,6 +75,22 @@ class MetricsAnswer(Struct):
     metrics: list[NumberedMetricAnswer]
     previous: int | None
     next: int | None
+
+
+class CurveAnswer(Struct):
+    """One metric with one set of tags, oldest point first."""
+
+    name: str
+    kind: str
+    unit: str | None
+    tags: list[str]
+    points: list[CurvePoint]
+
+
+class CurvesAnswer(Struct):
+    """A session's curves, by their names and tags."""
+
+    series: list[CurveAnswer]
 
 
 class ChangeAnswer(Struct):

@@ -152,6 +152,14 @@ class BoundReader:
         of = self._ours(session_id)
         return self._reader.metric_of_session(of, name, self._within(scope), width, aggregate, most_points)
 
+    def metric_extremes(
+        self, session_id: str, name: str | None, scope: Scope, width: int, most_points: int
+    ) -> list[SeriesPoint]:
+        """Of a session of the product."""
+        return self._reader.metric_extremes(
+            self._ours(session_id), name, self._within(scope), width, most_points
+        )
+
     def newest_events(
         self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
     ) -> list[TimedEvent]:

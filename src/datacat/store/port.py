@@ -399,6 +399,16 @@ class Reader(Protocol):
         """One session's points by time, of each the value; where there are more than ``most_points``, by spans as above."""
         ...
 
+    def metric_extremes(
+        self, session_id: str, name: str | None, scope: Scope, width: int, most_points: int
+    ) -> list[SeriesPoint]:
+        """One session's metrics by time; where there are more than ``most_points``, those at the ends of each span.
+
+        Of each series and span the lowest and the highest point, and of each series the first and the last, each at
+        its own time.
+        """
+        ...
+
     def newest_events(
         self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
     ) -> list[TimedEvent]:

@@ -84,11 +84,7 @@ def of_session(
     most_points: int,
 ) -> list[SeriesPoint]:
     """One session's metrics; see :meth:`datacat.store.port.Reader.metric_of_session`."""
-    within = "m.session = ? AND m.time >= ? AND m.time < ?"
-    values: Row = (session, *scope.span)
-    if name is not None:
-        within += " AND m.series IN (SELECT key FROM series WHERE name = ?)"
-        values = (*values, name)
+    within, values = _within(session, name, scope)
     value = "1" if aggregate == "count" else "m.value"
     single = f"SELECT m.time, m.series, {value} FROM metric AS m WHERE {within} LIMIT ?"  # noqa: S608  # ours
     rows = list(database.execute(single, (*values, most_points + 1)))
@@ -99,6 +95,37 @@ def of_session(
         )
         rows = [row[:3] for row in database.execute(spans, (width, width, *values))]
     return sorted(_points(database, rows), key=lambda point: point.time)
+
+
+def extremes(
+    database: apsw.Connection, session: int, name: str | None, scope: Scope, width: int, most_points: int
+) -> list[SeriesPoint]:
+    """One session's metrics; see :meth:`datacat.store.port.Reader.metric_extremes`."""
+    within, values = _within(session, name, scope)
+    single = f"SELECT m.n, m.time, m.series, m.value FROM metric AS m WHERE {within} LIMIT ?"  # noqa: S608  # ours
+    rows = {n: row for n, *row in database.execute(single, (*values, most_points + 1))}
+    if len(rows) > most_points:
+        rows = {}
+        for spans, extreme in (("m.time / ?", "m.value"), ("?", "m.time")):
+            for which in ("min", "max"):
+                # The bare columns come from the row that has the one extreme: SQLite promises that.
+                sql = (
+                    f"SELECT m.n, m.time, m.series, m.value, {which}({extreme}) FROM metric AS m "  # noqa: S608  # ours
+                    f"WHERE {within} GROUP BY {spans}, m.series"
+                )
+                rows |= {n: row for n, *row, _ in database.execute(sql, (*values, width))}
+    return sorted(
+        _points(database, ((row[0], row[1], row[2]) for row in rows.values())), key=lambda p: p.time
+    )
+
+
+def _within(session: int, name: str | None, scope: Scope) -> tuple[str, Row]:
+    within = "m.session = ? AND m.time >= ? AND m.time < ?"
+    values: Row = (session, *scope.span)
+    if name is not None:
+        within += " AND m.series IN (SELECT key FROM series WHERE name = ?)"
+        values = (*values, name)
+    return within, values
 
 
 def _points(database: apsw.Connection, rows: Iterable[tuple[int, int, float]]) -> list[SeriesPoint]:
