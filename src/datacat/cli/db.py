@@ -202,6 +202,11 @@ def _print_stats(console: Console, found: Stats) -> None:
         f"  [dim]rows[/] {about}{rows.events:,} events, {about}{rows.metrics:,} metrics, "
         f"{about}{rows.changes:,} changes of state, {rows.problems:,} problems"
     )
+    if found.removed:
+        why = {"age": "for their age", "size": "for want of room", "asked": "as asked"}
+        gone = ", ".join(f"{count:,} {why.get(reason, reason)}" for reason, count in found.removed.items())
+        rest = f"; the rows of {found.being_removed:,} are being taken away" if found.being_removed else ""
+        console.print(f"  [dim]removed[/] {gone}{rest}")
     if found.products:
         console.print("\n[bold underline]Products[/]")
         for product in found.products[:20]:

@@ -100,6 +100,10 @@ class Stats(Struct, frozen=True):
     """Those with most sessions first."""
     oldest: int | None
     newest: int | None
+    removed: dict[str, int]
+    """Sessions that were removed: for their age, for size, or as asked."""
+    being_removed: int
+    """Sessions that are gone, and whose rows are still to be taken away."""
     tables: list[TableSize] | None
     """The largest first; None where reading it all would cost too much, and was not asked for."""
 

@@ -5,7 +5,9 @@ from tests.contract.test_stores import Store, new_id
 
 from datacat.model.records import Event, Metric, Record, Start, State
 from datacat.store.port import Scope
+from datacat.store.sqlite.checks import check
 from datacat.store.sqlite.reader import SqliteReader
+from datacat.store.sqlite.stats import stats
 from datacat.store.sqlite.writer import SqliteWriter
 
 ONE, OTHER = new_id(), new_id()
@@ -121,3 +123,17 @@ def test_points_that_came_under_another_name_leave_its_sums(store):
 
 def test_one_that_is_not_there_is_told(store):
     assert not remove(store, ONE)
+
+
+def test_a_database_with_a_session_being_taken_away_is_sound_and_tells_of_it(store, tmp_path):
+    fill(store, ONE)
+    fill(store, OTHER)
+    remove(store, ONE)
+    store.writer.sweep(50)
+    path = tmp_path / "store.db"
+    assert check(path, lambda *_: None, full=True).faults == []
+    found = stats(path, tables=None)
+    assert (found.removed, found.being_removed) == ({"asked": 1}, 1)
+    sweep(store)
+    assert check(path, lambda *_: None, full=True).faults == []
+    assert stats(path, tables=None).being_removed == 0

@@ -35,12 +35,13 @@ _LOOK_EVERY: Final = 20_000
 _READ_TWICE: Final = 2
 """How often a check reads a page: as a part of its tree, and for its rows."""
 
-# The sessions whose rows are not as many as they say, or not numbered from 0 without a hole.
+# The sessions whose rows are not as many as they say, or not numbered from 0 without a hole; but for those of which
+# the rows are being taken away.
 _ROWS: Final = """
     SELECT lower(hex(s.id)), ifnull(s.{table}s, 0), t.found
     FROM (SELECT session, count(*) AS found, max(n) + 1 AS next FROM {table} GROUP BY session) AS t
     LEFT JOIN session AS s ON s.key = t.session
-    WHERE t.found <> ifnull(s.{table}s, 0) OR t.next <> t.found
+    WHERE (t.found <> ifnull(s.{table}s, 0) OR t.next <> t.found) AND t.session NOT IN (SELECT key FROM removed)
     UNION ALL
     SELECT lower(hex(id)), {table}s, 0 FROM session
     WHERE {table}s > 0 AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.session = session.key)
@@ -51,7 +52,8 @@ _POINTERS: Final = (
     ("session", "deployment", "deployment"),
     ("problem", "session", "session"),
 )
-_LOST_POINTERS: Final = "SELECT count(*) FROM {table} WHERE NOT EXISTS (SELECT 1 FROM {target} WHERE {target}.key = {table}.{column})"
+_BEING_REMOVED: Final = {"problem": " AND session NOT IN (SELECT key FROM removed)"}
+_LOST_POINTERS: Final = "SELECT count(*) FROM {table} WHERE NOT EXISTS (SELECT 1 FROM {target} WHERE {target}.key = {table}.{column}){but}"
 
 _COUNTED: Final = f"""
     SELECT length.value AS length, created_at / length.value * length.value AS start, deployment,
@@ -134,9 +136,10 @@ def _contradictions(database: apsw.Connection, tell: Tell) -> list[Fault]:
             )
     for table, column, target in _POINTERS:
         tell(f"following {table}s", 0.5)
-        lost = database.execute(_LOST_POINTERS.format(table=table, column=column, target=target)).fetchone()[
-            0
-        ]  # type: ignore[index]
+        sql = _LOST_POINTERS.format(
+            table=table, column=column, target=target, but=_BEING_REMOVED.get(table, "")
+        )
+        lost = database.execute(sql).fetchone()[0]  # type: ignore[index]
         if lost:
             faults.append(Fault(f"{lost:,} rows of {table} point at a {target} that is not there", _RESTORE))
     tell("adding up sessions", 0.5)

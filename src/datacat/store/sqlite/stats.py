@@ -8,6 +8,7 @@ import apsw
 from datacat.model.errors import StoreError
 from datacat.model.lifecycle import Status
 from datacat.model.tally import Tally
+from datacat.store.sqlite import removal
 from datacat.store.sqlite.connect import migrations, opened
 from datacat.store.sqlite.rows import Row
 from datacat.store.sqlite.sums import SESSION_SPANS
@@ -71,6 +72,8 @@ def stats(path: Path, *, tables: bool | None) -> Stats:
             products=[ProductCount(*row) for row in database.execute(_PRODUCTS, (longest,))],
             oldest=oldest,
             newest=newest,
+            removed=dict(database.execute("SELECT reason, sessions FROM removal ORDER BY reason")),
+            being_removed=removal.waiting(database),
             tables=_tables(database) if (size <= _LITTLE if tables is None else tables) else None,
         )
 
