@@ -4,13 +4,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.forks import Forked
 
 # Whatever is recorded here, and in programs started from here, never meets the user's own journals.
 _JOURNALS = tempfile.TemporaryDirectory(prefix="datacat-test-journals-")
@@ -23,7 +23,7 @@ settings.load_profile("datacat")
 class Service:
     """``datacat serve`` as a user runs it, on a free port; can be killed and started again.
 
-    ``program`` is what is run instead of ``python -m datacat``.
+    ``program`` is what is run as ``datacat``; without one it is forked, see :mod:`tests.forks`.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Service:
     ) -> None:
         self.database = database
         self.flags = flags
-        self.program = program or (sys.executable, "-m", "datacat")
+        self.program = program
         self.log_file = log or database.with_suffix(".log")
         self.scheme, self.port = "http", 0
         self.start()
@@ -41,17 +41,22 @@ class Service:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [*self.program, "serve", "--database", str(self.database), *self.flags]
-        self.log = self.log_file.open("ab")
+        arguments = ["serve", "--database", str(self.database), *self.flags, "--port", str(self.port)]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DATACAT_")}
-        self.process = subprocess.Popen(
-            [*command, "--port", str(self.port)], stdout=subprocess.PIPE, stderr=self.log, env=environment
-        )
+        self.process = self._begin(arguments, environment)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         match = re.search(r"(https?)://.*:(\d+)$", line.strip())
         assert match, f"the service said {line!r}: {self.log_file.read_text()}"
         self.scheme, self.port = match[1], int(match[2])
+
+    def _begin(self, arguments: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes] | Forked":
+        if not self.program:
+            return Forked(arguments, environment, self.log_file)
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [*self.program, *arguments], stdout=subprocess.PIPE, stderr=log, env=environment
+            )
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
@@ -65,7 +70,6 @@ class Service:
         code = self.process.wait(30)
         assert self.process.stdout is not None
         self.process.stdout.close()
-        self.log.close()
         return code
 
 

@@ -7,19 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from tests.forks import run_datacat
 
 from datacat.client.api import DatacatClient
 
 
 def db(*arguments, **environ):
-    return subprocess.run(
-        [sys.executable, "-m", "datacat", "db", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={key: value for key, value in os.environ.items() if not key.startswith("DATACAT_")} | environ,
-    )
+    without = {key: value for key, value in os.environ.items() if not key.startswith("DATACAT_")}
+    return run_datacat("db", *arguments, environ=without | environ)
 
 
 def record(service, product="editor"):

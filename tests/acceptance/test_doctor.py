@@ -12,21 +12,15 @@ from contextlib import contextmanager
 import apsw
 import pytest
 from tests.acceptance.programs import run
+from tests.forks import run_datacat
 
 from datacat.store.sqlite.connect import connect
 
 
 def doctor(folder, *arguments, **environ):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DATACAT_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "datacat", "doctor", "--json", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=folder,
-        env=environment | {"DATACAT_JOURNAL_DIR": str(folder / "journals")} | environ,
-    )
+    environment |= {"DATACAT_JOURNAL_DIR": str(folder / "journals")} | environ
+    done = run_datacat("doctor", "--json", *arguments, cwd=folder, environ=environment)
     assert done.stderr == ""
     found = json.loads(done.stdout)
     problems = {each["code"]: each for each in found["findings"] if each["level"] == "problem"}
@@ -214,14 +208,7 @@ def test_a_setting_that_is_wrong_is_told(service, tmp_path):
 
 
 def test_for_people_each_finding_says_why_and_the_cure_without_colour_in_a_pipe(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "datacat", "doctor", "--url", "http://127.0.0.1:9"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = run_datacat("doctor", "--url", "http://127.0.0.1:9", cwd=tmp_path)
     assert done.returncode == 1
     assert "nothing listens at http://127.0.0.1:9" in done.stdout
     assert "why" in done.stdout

@@ -2,23 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
 
 from tests.acceptance.programs import run
+from tests.forks import run_datacat
 
 from datacat.client.api import DatacatClient
 
 
 def datacat(*arguments, **environ):
-    return subprocess.run(
-        [sys.executable, "-m", "datacat", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | environ,
-    )
+    return run_datacat(*arguments, environ=os.environ | environ)
 
 
 def test_flush_says_what_it_delivered(service, tmp_path):

@@ -2,11 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 import uuid
 
 import pytest
+from tests.forks import run_datacat
 
 from datacat.client.api import DatacatClient
 
@@ -32,14 +31,7 @@ def product(shared_service):
 
 
 def sessions(service, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "datacat", "sessions", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "DATACAT_URL": service.url},
-    )
+    return run_datacat("sessions", *arguments, environ={**os.environ, "DATACAT_URL": service.url})
 
 
 def test_sessions_are_a_line_each_newest_first_with_their_verdicts(shared_service, product):

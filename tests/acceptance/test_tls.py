@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 import trustme
 import urllib3
 from tests.acceptance.programs import run
 from tests.conftest import Service
+from tests.forks import run_datacat
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +33,7 @@ def secure(authority, tmp_path_factory):
 
 
 def datacat(*arguments, **environ):
-    return subprocess.run(
-        [sys.executable, "-m", "datacat", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | environ,
-    )
+    return run_datacat(*arguments, environ=os.environ | environ)
 
 
 def test_the_service_announces_https_and_speaks_nothing_else(secure, authority):

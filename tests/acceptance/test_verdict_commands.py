@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from tests.forks import run_datacat
 
 START = 1_732_363_200_000_000
 STACKS = [
@@ -55,14 +56,7 @@ def crashed(shared_service):
 
 
 def datacat(service, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "datacat", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "DATACAT_URL": service.url},
-    )
+    return run_datacat(*arguments, environ={**os.environ, "DATACAT_URL": service.url})
 
 
 def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed):
@@ -101,13 +95,7 @@ def test_show_of_an_unknown_session_says_so_and_leaves_with_1(shared_service):
 
 @pytest.mark.parametrize("command", [["show", "01934f5e"], ["tail"], ["tail", "--problems"]])
 def test_a_service_that_is_not_there_is_told(command):
-    done = subprocess.run(
-        [sys.executable, "-m", "datacat", *command, "--url", "http://127.0.0.1:1"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_datacat(*command, "--url", "http://127.0.0.1:1")
     assert done.returncode == 1
     assert "no answer" in done.stderr
     assert "Traceback" not in done.stderr

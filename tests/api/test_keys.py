@@ -1,28 +1,19 @@
 """Keys, through a real service: who may ask what."""
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
 from tests.api.conftest import Api
 from tests.conftest import Service
+from tests.forks import run_datacat
 
 from datacat.model.keys import new_key
 from datacat.store.sqlite.keys import SqliteKeyStore
 
 
 def keys(database, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "datacat", "keys", *arguments, "--database", str(database)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("DATACAT_")},
-    )
+    done = run_datacat("keys", *arguments, "--database", database)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

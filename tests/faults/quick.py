@@ -4,19 +4,17 @@ It is a process like any other, and can be killed like any other; but it is fork
 imported everything already.
 """
 
-import multiprocessing
 import os
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from tests.forks import FORKS
+
 from datacat.model.clock import SystemClock
 from datacat.server import run, wiring
 from datacat.server.settings import Settings
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.faults.warm", "datacat.server.run"])
 
 
 class ShiftedClock(SystemClock):
@@ -54,8 +52,8 @@ class QuickService:
 
     def start(self) -> None:
         settings = Settings(database=str(self.database), port=self.port, **self._settings)
-        heard, said = _FORKS.Pipe(duplex=False)
-        self._process = _FORKS.Process(
+        heard, said = FORKS.Pipe(duplex=False)
+        self._process = FORKS.Process(
             target=_serve, args=(settings, self.log_file, self.clock_shift, said), daemon=True
         )
         self._process.start()

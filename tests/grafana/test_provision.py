@@ -2,15 +2,13 @@
 
 import json
 import stat
-import subprocess
-import sys
 
 import msgspec
+from tests.forks import run_datacat
 
 
 def provision(*arguments):
-    command = [sys.executable, "-m", "datacat", "grafana", "provision", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return run_datacat("grafana", "provision", *arguments)
 
 
 def test_everything_is_written_for_an_address_and_a_key(tmp_path):
