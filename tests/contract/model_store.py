@@ -105,7 +105,7 @@ class ModelStore:
 
     def sessions(self, after: str | None, limit: int) -> list[Session]:
         ids = list(self.known)
-        first = ids.index(after) + 1 if after else 0
+        first = ids.index(self._session(after).id) + 1 if after else 0
         return [self.known[each] for each in ids[first : first + limit]]
 
     def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:
@@ -145,7 +145,7 @@ class ModelStore:
         ]
 
     def state_at(self, session_id: str, time: int) -> JsonObject:
-        changes = self.made[session_id]
+        changes = self.made[self._session(session_id).id]
         known = [number for number, change in enumerate(changes, 1) if change.time <= time]
         state: JsonObject = {}
         for change in changes[: max(known, default=0)]:
@@ -345,7 +345,7 @@ class ModelStore:
         self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int
     ) -> list[TimedEvent]:
         anywhen = Scope(product=scope.product, version=scope.version, environment=scope.environment)
-        of = [self.known[session_id]] if session_id else self._in(anywhen)
+        of = [self._session(session_id)] if session_id else self._in(anywhen)
         found = [
             (e.time, number, n, TimedEvent(s.id, s.product, s.version, self.events(s.id, n, 1)[0]))
             for number, s in enumerate(of)
@@ -391,9 +391,12 @@ class ModelStore:
         return sorted(found, key=lambda o: o.contact_timeout)[:limit]
 
     def _rows(self, session_id: str) -> tuple[list[Event], list[Metric]]:
+        return self.rows[self._session(session_id).id]
+
+    def _session(self, session_id: str) -> Session:
         if session_id not in self.known:
             raise UnknownSession(session_id)
-        return self.rows[session_id]
+        return self.known[session_id]
 
     def ready(self) -> None: ...
 

@@ -2,6 +2,7 @@
 
 import uuid
 
+import apsw
 import pytest
 import urllib3
 from tests.faults.quick import QuickService
@@ -84,3 +85,30 @@ def test_two_services_on_one_database_answer_as_one(service):
     stored = DatacatClient(service.url).get_session(session_id)["events"]
     assert [event["data"]["n"] for event in stored] == list(range(2, 51))
     assert other.stop() in (0, -15)
+
+
+def test_a_garbled_page_is_told_by_the_calls_that_meet_it_and_the_others_go_on(service):
+    client = DatacatClient(service.url)
+    hurt, whole = client.register_session(product="hurt"), client.register_session(product="whole")
+    for n in range(100):
+        client.log_event(hurt, "e", {"n": n, "text": "x" * 1000})
+    client.log_event(whole, "e")
+    service.stop()
+    database = apsw.Connection(str(service.database))
+    leaves = "SELECT pgoffset, pgsize FROM dbstat WHERE name = 'event' AND pagetype = 'leaf' ORDER BY pageno"
+    offset, size = list(database.execute(leaves))[3]
+    database.close()
+    with service.database.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xa5" * size)
+    service.start()
+    url = f"{service.url}/api/sessions/{hurt}"
+    told = urllib3.request("GET", f"{url}/events", retries=False)
+    assert (told.status, told.json()["code"]) == (500, "store_error")
+    assert "is damaged" in told.json()["detail"]
+    with pytest.raises(
+        urllib3.exceptions.ProtocolError
+    ):  # it had begun: what is no whole answer must not look like one
+        urllib3.request("GET", url, retries=False)
+    client.log_event(whole, "f")
+    assert names(client, whole) == ["e", "f"]

@@ -11,7 +11,7 @@ import apsw
 from msgspec import Raw
 from msgspec.structs import replace
 
-from datacat.model.errors import UnknownSession
+from datacat.model.errors import StoreUnavailable, UnknownSession
 from datacat.model.lifecycle import Status
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
@@ -83,7 +83,7 @@ class SqliteReader:
     def __init__(self, path: Path, *, connections: int = 4) -> None:
         self._path = path
         # The first that is idle, always: each connection that is used fills a cache of its own.
-        self._idle: queue.PriorityQueue[tuple[int, apsw.Connection]] = queue.PriorityQueue()
+        self._idle: queue.PriorityQueue[tuple[int, apsw.Connection | None]] = queue.PriorityQueue()
         self._connections = connections
         for number in range(connections):
             self._idle.put((number, connect_reader(path)))
@@ -305,14 +305,19 @@ class SqliteReader:
             database.execute("SELECT 1 FROM session LIMIT 1").fetchone()
 
     def close(self) -> None:
-        """Close every connection; whoever still reads finishes first."""
+        """Close every connection; whoever still reads finishes first, and whoever comes later is refused."""
         for _ in range(self._connections):
-            self._idle.get(timeout=10)[1].close()
+            _, connection = self._idle.get(timeout=10)
+            if connection is not None:
+                connection.close()
+        self._idle.put((0, None))
 
     @contextmanager
     def _connection(self) -> Iterator[apsw.Connection]:
         number, connection = self._idle.get()
         try:
+            if connection is None:
+                raise StoreUnavailable(f"the database {self._path} is closed: the service is stopping")
             with errors_of(self._path):
                 yield connection
         finally:
