@@ -25,6 +25,7 @@ from datacat.model.records import (
     Start,
     State,
 )
+from datacat.query import dossier, pages, sessions
 from datacat.store.port import Place, Reader, Scope, Wanted, Window, Writer
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
@@ -50,6 +51,31 @@ def store(request, tmp_path) -> Iterator[Store]:
     writer = SqliteWriter(tmp_path / "store.db")
     reader = SqliteReader(tmp_path / "store.db", connections=2)
     yield Store(writer, reader)
+    reader.close()
+    writer.close()
+
+
+def test_events_that_weigh_much_come_a_few_at_a_time(tmp_path):
+    writer, reader = SqliteWriter(tmp_path / "heavy.db"), SqliteReader(tmp_path / "heavy.db", connections=1)
+    store, session_id = Store(writer, reader), new_id()
+    heavy = msgspec.Raw(msgspec.json.encode({"text": "x" * 900_000}))
+    store.add(session_id, Start(time=1), *[Event(time=n, name="e", data=heavy) for n in range(12)])
+    assert len(reader.events(session_id, 0, 12)) == 5
+    window = Window(0, 12, newest_first=True)
+    assert [n for n, _ in reader.event_window(session_id, window, Wanted(), 12)] == [11, 10, 9, 8, 7]
+    session = reader.session(session_id)
+    assert session is not None
+    seen, asked = [], pages.Asked(0, None, 100)
+    while True:
+        found = pages.events(reader, session, asked, Wanted())
+        seen += [each.number for each in found["events"]]
+        if found["next"] is None:
+            break
+        asked = pages.Asked(found["next"], None, 100)
+    assert seen == list(range(1, 13))
+    assert len(dossier.dossier(reader, session, 1).events) == 5
+    told = msgspec.json.decode(b"".join(sessions.whole(reader, session, sessions.Lists())))
+    assert len(told["events"]) == 12
     reader.close()
     writer.close()
 

@@ -12,7 +12,7 @@ from datacat.model.titles import sentence
 from datacat.query import sessions
 from datacat.query.problems import hangs_of
 from datacat.query.sessions import EventView, SessionHead
-from datacat.store.port import Reader
+from datacat.store.port import Reader, Wanted, Window
 from datacat.wire.timestamps import rfc3339
 
 BEFORE: Final = 30.0
@@ -97,7 +97,8 @@ def find(reader: Reader, text: str) -> Session:
 
 def dossier(reader: Reader, session: Session, now: int) -> Dossier:
     """All that there is to see of how ``session`` went, or stands at ``now``."""
-    first_event = max(0, session.events - _EVENTS)
+    lately = Window(max(0, session.events - _EVENTS), session.events, newest_first=True)
+    events = reader.event_window(session.id, lately, Wanted(), _EVENTS)
     moment = _moment(session) - int(BEFORE * 1_000_000)
     return Dossier(
         verdict=VerdictView(session.status.value, session.cause, sentence(session, now)),
@@ -105,7 +106,7 @@ def dossier(reader: Reader, session: Session, now: int) -> Dossier:
         state_before=StateBefore(
             rfc3339(max(0, moment)), BEFORE, reader.state_at(session.id, moment) if session.changes else {}
         ),
-        events=[sessions.event_view(row) for row in reader.events(session.id, first_event, _EVENTS)],
+        events=[sessions.event_view(row) for _, row in reversed(events)],
         metrics=_tails(reader, session),
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 from msgspec import Raw, Struct
 
 from datacat.model.session import Session
-from datacat.store.port import Reader, Wanted, Window
+from datacat.store.port import PAGE_BYTES, EventRow, Reader, Wanted, Window
 from datacat.wire.timestamps import rfc3339
 
 LOOKED_AT: Final = 100_000
@@ -89,7 +89,7 @@ def page(
     """A page of what ``read`` reads, of a session that has ``count`` of it; rows come with their numbers, from 0."""
     window = window_of(asked, count)
     rows = read(session_id, window, wanted, asked.limit)
-    full = len(rows) == asked.limit
+    full = len(rows) == asked.limit or _is_heavy(rows)
     first, until = window.first, window.until
     if window.newest_first:
         rows.reverse()
@@ -98,6 +98,11 @@ def page(
         until = rows[-1][0] + 1
     # Numbers count from 1: the row before ``first`` has the number ``first``, that at ``until`` is behind it.
     return Found(rows, first + 1 if first > 0 else None, until if until < count else None)
+
+
+def _is_heavy(rows: list[tuple[int, Row]]) -> bool:
+    """Whether there may be more that was left out for its weight."""
+    return sum(row.weight for _, row in rows if isinstance(row, EventRow)) >= PAGE_BYTES
 
 
 def window_of(asked: Asked, count: int) -> Window:

@@ -190,10 +190,11 @@ def _pages(
     last: int | None,
     view: Callable[[Any], Struct],
 ) -> Iterator[bytes]:
-    begin = 0 if last is None else max(0, count - last)
-    for first in range(begin, count, PAGE):
+    begin = first = 0 if last is None else max(0, count - last)
+    while first < count:
         rows = read(session_id, first, min(PAGE, count - first))
         yield (b"," if first > begin else b"") + encode([view(row) for row in rows])[1:-1]
+        first += len(rows)
 
 
 def event_view(row: EventRow) -> EventView:

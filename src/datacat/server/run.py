@@ -19,7 +19,7 @@ from datacat.server.http import Protocol, Server
 from datacat.server.logs import configure
 from datacat.server.notify import Notifier
 from datacat.server.settings import Settings, check_address, check_tls
-from datacat.server.wiring import Service, build, check_store
+from datacat.server.wiring import Service, asks_for_keys, build, check_store
 
 _SWITCH_INTERVAL = 0.0001
 """Seconds a thread may hold the interpreter while another waits.
@@ -55,7 +55,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         StoreError: the database cannot be served from.
     """
     check_tls(settings)
-    check_address(settings, asks_for_keys=check_store(settings))
+    check_address(settings, asks_for_keys=asks_for_keys(settings))
+    check_store(settings)
     configure(settings.log_level, settings.log_format)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_GARBAGE_THRESHOLD)

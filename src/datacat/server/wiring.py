@@ -68,11 +68,22 @@ def key_store(settings: Settings) -> KeyStore:
     return SqliteKeyStore(Path(settings.database))
 
 
-def check_store(settings: Settings) -> bool:
-    """Open the database once, and close it; whether a key was ever made.
+def asks_for_keys(settings: Settings) -> bool:
+    """Whether a key was ever made; a database that is not there stays so.
 
     Raises:
         StoreError: it cannot be served from; says why.
     """
+    if not Path(settings.database).exists():
+        return False
     with closing(key_store(settings)) as keys:
         return keys.any()
+
+
+def check_store(settings: Settings) -> None:
+    """Open the database once, and close it.
+
+    Raises:
+        StoreError: it cannot be served from; says why.
+    """
+    SqliteWriter(Path(settings.database), durability=settings.durability).close()

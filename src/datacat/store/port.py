@@ -7,7 +7,7 @@ suite, in ``tests/contract``.
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Raw, Struct
 
@@ -34,6 +34,15 @@ class EventRow(Struct, frozen=True, gc=False):
     level: str
     message: str | None
     data: Raw
+
+    @property
+    def weight(self) -> int:
+        """Roughly, in bytes."""
+        return len(memoryview(self.data)) + len(self.message or "")
+
+
+PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Events of so many bytes are a page, however few they are: one may weigh a megabyte."""
 
 
 class MetricRow(Struct, frozen=True, gc=False):
@@ -295,7 +304,7 @@ class Reader(Protocol):
         ...
 
     def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:
-        """The events numbered ``first`` and up, oldest first."""
+        """The events numbered ``first`` and up, oldest first; fewer than ``limit`` where they weigh :data:`PAGE_BYTES`."""
         ...
 
     def metrics(self, session_id: str, first: int, limit: int) -> list[MetricRow]:
@@ -305,7 +314,10 @@ class Reader(Protocol):
     def event_window(
         self, session_id: str, window: Window, wanted: Wanted, limit: int
     ) -> list[tuple[int, EventRow]]:
-        """The first events in the window that are wanted, with their numbers, in the window's order."""
+        """The first events in the window that are wanted, with their numbers, in the window's order.
+
+        Fewer than ``limit`` where they weigh :data:`PAGE_BYTES`.
+        """
         ...
 
     def metric_window(

@@ -116,15 +116,15 @@ class SqliteReader:
     def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:
         """A range of one session's events."""
         with self._connection() as database:
-            found = [
-                EventRow(time, name, LEVELS[level], message, Raw(data or "{}"))
+            found = windows.bounded(
+                (0, EventRow(time, name, LEVELS[level], message, Raw(data or "{}")))
                 for time, name, level, message, data in database.execute(
                     _EVENTS, (id_bytes(session_id), first, limit)
                 )
-            ]
+            )
             if not found:
                 self._key(database, session_id)
-            return found
+            return [row for _, row in found]
 
     def metrics(self, session_id: str, first: int, limit: int) -> list[MetricRow]:
         """A range of one session's metrics."""

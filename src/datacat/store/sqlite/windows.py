@@ -1,12 +1,13 @@
 """A range of one session's rows, as far as they are wanted: no row outside the range is read."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import apsw
 from msgspec import Raw
 
 from datacat.model.limits import MAX_TIME
-from datacat.store.port import EventRow, MetricRow, Wanted, Window
+from datacat.store.port import PAGE_BYTES, EventRow, MetricRow, Wanted, Window
 from datacat.store.sqlite.rows import LEVELS, Row, json_text
 
 _EVENT: Final = (
@@ -28,10 +29,22 @@ def events(
         conditions.append("e.level >= ?")
         values.append(level)
     sql, asked = window_sql(_EVENT, session, window, wanted, conditions, values, limit)
-    return [
+    return bounded(
         (n, EventRow(time, name, LEVELS[of], message, Raw(data or "{}")))
         for n, time, name, of, message, data in database.execute(sql, asked)
-    ]
+    )
+
+
+def bounded(rows: Iterable[tuple[int, EventRow]]) -> list[tuple[int, EventRow]]:
+    """Rows, as long as they do not weigh too much."""
+    found: list[tuple[int, EventRow]] = []
+    weight = 0
+    for row in rows:
+        found.append(row)
+        weight += row[1].weight
+        if weight >= PAGE_BYTES:
+            break
+    return found
 
 
 def metrics(
