@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import re
 import sqlite3
 import statistics
 import subprocess
@@ -18,9 +17,9 @@ from pathlib import Path
 import apsw
 
 import datacat
-from benchmarks import calls, lane, live, watching
+from benchmarks import calls, lane, large, live, watching
 from benchmarks.batches import request, send_all
-from benchmarks.service import service
+from benchmarks.service import resident_mib, service
 from datacat.client.transport import HttpTransport, Reply, TransportError
 
 ROUNDS = 5
@@ -51,6 +50,7 @@ def main() -> None:
                         "≤ 150 MiB",
                     )
         lane.measure(row)
+        large.measure(row)
         floor(Path(folder) / "floor.db")
         bytes_a_row(Path(folder) / "rows.db")
 
@@ -58,12 +58,6 @@ def main() -> None:
 def row(what: str, figure: str, target: str) -> None:
     """One line of the table, at once."""
     print(f"| {what} | {figure} | {target} |", flush=True)
-
-
-def resident_mib(process: "subprocess.Popen[str]") -> int:
-    """Resident memory, from the kernel's own account."""
-    match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
-    return int(match[1]) // 1024 if match else 0
 
 
 def batches(url: str, durability: str) -> None:

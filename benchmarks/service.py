@@ -29,3 +29,9 @@ def service(
     finally:
         process.terminate()
         process.wait()
+
+
+def resident_mib(process: "subprocess.Popen[str]") -> int:
+    """Resident memory, from the kernel's own account."""
+    match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+    return int(match[1]) // 1024 if match else 0
