@@ -205,3 +205,21 @@ def test_pages_of_other_origins_are_answered_only_where_that_is_asked_for(shared
         assert "Access-Control-Allow-Origin" not in other.headers
     finally:
         service.stop()
+
+
+@pytest.mark.parametrize("path", ["/api/live", "/api/sessions/{}/live?last=1"])
+def test_a_stream_ends_when_its_key_is_revoked(kept, api, bearer, path):
+    session_id = api.call("POST", "/api/sessions", **bearer("admin"))[1]["session_id"]
+    database = kept[0].database
+    key_id, text = make(database, "follower", "read")
+    stream = api.pool.request(
+        "GET",
+        api.url + path.format(session_id),
+        headers={"Authorization": f"Bearer {text}"},
+        preload_content=False,
+    )
+    assert stream.read1(10_000)
+    with closing(SqliteKeyStore(database)) as store:
+        assert store.revoke(key_id, 2)
+    api.call("POST", f"/api/sessions/{session_id}/events", {"name": "secret"}, **bearer("admin"))
+    assert b"secret" not in stream.read()

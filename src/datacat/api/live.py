@@ -9,12 +9,13 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Annotated, Any, Final
 
-from litestar import HttpMethod, Response, get, route
+from litestar import HttpMethod, Request, Response, get, route
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 from datacat.api.dependencies import Listeners, LiveShare, ServerClock, Sessions
+from datacat.api.gate import Gate
 from datacat.api.openapi import STREAM, problems
 from datacat.api.queries import AskedScope, one_of, several_of
 from datacat.model.clock import Clock
@@ -26,6 +27,8 @@ from datacat.query.news import KINDS, LEVELS, Filter, Kind
 from datacat.query.share import Share
 from datacat.wire import sse
 from datacat.wire.codec import encode
+
+AnyRequest = Request[Any, Any, Any]
 
 RETRY: Final = 1_000
 """Milliseconds after which a reader connects again."""
@@ -68,6 +71,7 @@ LeastLevel = Annotated[
 
 @get("/api/live", tags=["live"], sync_to_thread=False, responses={**STREAM, **problems(422, 503)})
 def follow_all(
+    request: AnyRequest,
     hub: Listeners,
     within: AskedScope,
     kind: Annotated[str | None, QueryParameter(description=f"{_KINDS} All but metric without it.")] = None,
@@ -86,12 +90,13 @@ def follow_all(
         environment=within.environment,
     )
     reader = hub.subscribe(wanted, last_id)
-    return EventStream(hub, reader, _of_all(hub, reader))
+    return EventStream(hub, reader, _of_all(hub, reader), _key_of(request))
 
 
 @get("/api/sessions/{session_id:str}/live", tags=["live"], responses={**STREAM, **problems(404, 422, 503)})
 async def follow_session(
     session_id: str,
+    request: AnyRequest,
     hub: Listeners,
     share: LiveShare,
     reader: Sessions,
@@ -123,7 +128,8 @@ async def follow_session(
     following = Following(reader, session.id, kinds, least_level)
     watch = hub.watch(session.id)
     begin = partial(following.begin, position, last)
-    return EventStream(hub, watch, _of_session(hub, watch, following, share, clock, begin))
+    chunks = _of_session(hub, watch, following, share, clock, begin)
+    return EventStream(hub, watch, chunks, _key_of(request))
 
 
 @route(
@@ -135,6 +141,12 @@ async def follow_session(
 def head() -> Response[bytes]:
     """What a stream is, without one."""
     return Response(b"", media_type=sse.MEDIA_TYPE, headers=_HEADERS)
+
+
+def _key_of(request: AnyRequest) -> Callable[[], object]:
+    """What raises when the key that a stream was asked with is good for it no longer."""
+    gate: Gate = request.app.state.gate
+    return partial(gate.admit, request.headers.get("authorization"), "read")
 
 
 def _kinds(text: str | None) -> frozenset[Kind]:
@@ -225,11 +237,18 @@ class EventStream(Response[bytes]):
         hub: knows when the service stops.
         reader: who is told to leave.
         chunks: what is sent.
+        admit: asked before each piece; raises when there is to be no more.
     """
 
-    def __init__(self, hub: Hub, reader: Reader | Watch, chunks: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        reader: Reader | Watch,
+        chunks: AsyncGenerator[bytes, None],
+        admit: Callable[[], object],
+    ) -> None:
         super().__init__(b"", media_type=sse.MEDIA_TYPE)
-        self._sender = _Sender(hub, reader, chunks)
+        self._sender = _Sender(hub, reader, chunks, admit)
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
         """What sends it."""
@@ -237,8 +256,15 @@ class EventStream(Response[bytes]):
 
 
 class _Sender(ASGIResponse):
-    def __init__(self, hub: Hub, reader: Reader | Watch, chunks: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        reader: Reader | Watch,
+        chunks: AsyncGenerator[bytes, None],
+        admit: Callable[[], object],
+    ) -> None:
         super().__init__()
+        self._admit = admit
         self._hub = hub
         self._reader = reader
         self._chunks = chunks
@@ -265,12 +291,21 @@ class _Sender(ASGIResponse):
         try:
             async with aclosing(self._chunks) as chunks:
                 async for chunk in chunks:
+                    if not self._may_go_on():
+                        break
                     async with asyncio.timeout(SEND_TIMEOUT):
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
             async with asyncio.timeout(SEND_TIMEOUT):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             self._hub.counts.cut += 1
+            return False
+        return True
+
+    def _may_go_on(self) -> bool:
+        try:
+            self._admit()
+        except DatacatError:
             return False
         return True
 
