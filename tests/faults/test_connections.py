@@ -87,8 +87,32 @@ def test_a_thousand_idle_and_two_hundred_slow_connections_keep_nobody_waiting_an
     assert len(client.get_session(session_id)["events"]) == 100
 
 
-def test_clients_that_vanish_in_the_middle_leave_nothing_behind(impatient):
-    client = DatacatClient(impatient.url)
+@pytest.fixture
+def alone(tmp_path):
+    """A service that nobody else has made anything large for."""
+    service = QuickService(tmp_path / "datacat.db", durability="normal", request_timeout=REQUEST_TIMEOUT)
+    yield service
+    assert service.stop() in (0, -15)
+
+
+def test_clients_that_vanish_before_a_large_answer_leave_none_of_it_in_memory(alone):
+    client = DatacatClient(alone.url)
+    session_id = client.register_session(product="p")
+    for n in range(20):
+        client.log_event(session_id, "e", {"n": n, "text": "x" * 500_000})
+    files, memory = open_files(alone.pid), resident_bytes(alone.pid)
+    for n in range(120):
+        connection = socket.create_connection(("127.0.0.1", alone.port))
+        connection.sendall(b"GET /api/grafana/sessions HTTP/1.1\r\nHost: x\r\n\r\n")
+        (socket.socket.close, reset)[n % 2](connection)
+    client.heartbeat(session_id)
+    until(lambda: open_files(alone.pid) <= files + 1, 10)
+    # Each held a page of 4 MiB and more, and what holds what is garbage only by and by.
+    until(lambda: resident_bytes(alone.pid) - memory < 120 * 1024 * 1024, 10)
+
+
+def test_clients_that_vanish_in_the_middle_leave_nothing_behind(alone):
+    client = DatacatClient(alone.url)
     session_id = client.register_session(product="p")
     path = f"/api/sessions/{session_id}".encode()
     body = b'{"name":"whole"}'
@@ -99,25 +123,25 @@ def test_clients_that_vanish_in_the_middle_leave_nothing_behind(impatient):
         b"POST %b/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (path, len(body), body),
         b"GET /api/grafana/sessions HTTP/1.1\r\nHost: x\r\n\r\n",
     ]
-    before = open_files(impatient.pid)
+    before = open_files(alone.pid)
 
     def round_of_them() -> None:
         for n in range(300):
-            connection = socket.create_connection(("127.0.0.1", impatient.port))
+            connection = socket.create_connection(("127.0.0.1", alone.port))
             connection.sendall(cut_off[n % len(cut_off)])
             (socket.socket.close, reset)[n // 5 % 2](connection)
         client.heartbeat(session_id)
-        until(lambda: open_files(impatient.pid) <= before + 1, 10)
+        until(lambda: open_files(alone.pid) <= before + 1, 10)
 
     round_of_them()
-    memory = resident_bytes(impatient.pid)
+    memory = resident_bytes(alone.pid)
     for _ in range(3):
         round_of_them()
-    assert resident_bytes(impatient.pid) - memory < 8 * 1024 * 1024
-    metrics = urllib3.request("GET", f"{impatient.url}/metrics").data.decode()
+    assert resident_bytes(alone.pid) - memory < 8 * 1024 * 1024
+    metrics = urllib3.request("GET", f"{alone.url}/metrics").data.decode()
     assert re.findall(r"(?m)^datacat_\w*(?:queue|waiting)\w* (\S+)", metrics) == ["0.0", "0.0"]
     assert {event["name"] for event in client.get_session(session_id)["events"]} <= {"whole"}
-    assert "ERROR datacat" not in impatient.log_file.read_text()
+    assert "ERROR datacat" not in alone.log_file.read_text()
 
 
 def test_a_reader_that_takes_nothing_of_its_answer_is_closed(impatient):

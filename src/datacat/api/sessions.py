@@ -11,6 +11,7 @@ from datacat.api import openapi
 from datacat.api.body import read_body
 from datacat.api.dependencies import Ingest, Removing, ServerClock, Sessions
 from datacat.api.queries import AskedScope, StatusList, known_id, named, one_of, statuses_of
+from datacat.api.stream import stream
 from datacat.api.submit import commit, done
 from datacat.api.views import Ok, SessionCreated
 from datacat.ingest import admit
@@ -109,7 +110,7 @@ class SessionsController(Controller):
         """The whole session, its events and metrics oldest first."""
         session = await asyncio.to_thread(sessions.find, reader, known_id(session_id))
         pieces = sessions.whole(reader, session, sessions.Lists(events, metrics))
-        return Stream(sessions.gathered(pieces), media_type="application/json")
+        return stream(sessions.gathered(pieces))
 
     @delete(
         "/{session_id:str}",

@@ -9,6 +9,7 @@ from litestar.response import Stream
 from datacat.api.dependencies import Sessions
 from datacat.api.openapi import SESSIONS, problems
 from datacat.api.queries import AskedScope, StatusList, statuses_of
+from datacat.api.stream import stream
 from datacat.model.lifecycle import Status
 from datacat.model.session import Session
 from datacat.query import sessions
@@ -46,7 +47,7 @@ def export_sessions(
         pieces = sessions.newest(reader, lists, within, statuses, limit)
     else:
         pieces = sessions.every(reader, lists, lambda session: _wanted(session, within, statuses))
-    return Stream(sessions.gathered(pieces), media_type="application/json")
+    return stream(sessions.gathered(pieces))
 
 
 def _wanted(session: Session, scope: Scope, statuses: frozenset[Status]) -> bool:

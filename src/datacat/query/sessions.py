@@ -5,7 +5,7 @@ many rows, a page at a time, gives the session as it was at that moment, and hol
 open while a slow reader reads.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from msgspec import Raw, Struct
@@ -172,14 +172,14 @@ def _array(reader: Reader, lists: Lists, sessions: Iterator[Session]) -> Iterato
     yield b"[]" if separator == b"[" else b"]"
 
 
-def gathered(pieces: Iterator[bytes], size: int = _PIECE) -> Iterator[bytes]:
-    """The same bytes in pieces of about ``size``: each piece sent costs a turn of the event loop."""
+def gathered(pieces: Iterator[bytes], size: int = _PIECE) -> Generator[bytes, None, None]:
+    """The same bytes in pieces of ``size``: each sent costs a turn of the event loop, and none weighs much in its hands."""
     held = bytearray()
     for piece in pieces:
         held += piece
-        if len(held) >= size:
-            yield bytes(held)
-            held.clear()
+        while len(held) >= size:
+            yield bytes(held[:size])
+            del held[:size]
     yield bytes(held)
 
 
