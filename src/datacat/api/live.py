@@ -90,7 +90,7 @@ def follow_all(
         environment=within.environment,
     )
     reader = hub.subscribe(wanted, last_id)
-    return EventStream(hub, reader, _of_all(hub, reader), _key_of(request))
+    return EventStream(Sender(hub, reader, _of_all(hub, reader), _key_of(request)))
 
 
 @get("/api/sessions/{session_id:str}/live", tags=["live"], responses={**STREAM, **problems(404, 422, 503)})
@@ -129,7 +129,7 @@ async def follow_session(
     watch = hub.watch(session.id)
     begin = partial(following.begin, position, last)
     chunks = _of_session(hub, watch, following, share, clock, begin)
-    return EventStream(hub, watch, chunks, _key_of(request))
+    return EventStream(Sender(hub, watch, chunks, _key_of(request)))
 
 
 @route(
@@ -231,7 +231,19 @@ def _cut(why: Cut, last_id: str) -> bytes:
 
 
 class EventStream(Response[bytes]):
-    """A stream of pieces to one reader, who is forgotten when it ends.
+    """A stream of pieces to one reader; ``sender`` sends it."""
+
+    def __init__(self, sender: "Sender") -> None:
+        super().__init__(b"", media_type=sse.MEDIA_TYPE)
+        self._sender = sender
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
+        """What sends it."""
+        return self._sender
+
+
+class Sender(ASGIResponse):
+    """Sends pieces to one reader, who is forgotten when it ends.
 
     Args:
         hub: knows when the service stops.
@@ -240,22 +252,6 @@ class EventStream(Response[bytes]):
         admit: asked before each piece; raises when there is to be no more.
     """
 
-    def __init__(
-        self,
-        hub: Hub,
-        reader: Reader | Watch,
-        chunks: AsyncGenerator[bytes, None],
-        admit: Callable[[], object],
-    ) -> None:
-        super().__init__(b"", media_type=sse.MEDIA_TYPE)
-        self._sender = _Sender(hub, reader, chunks, admit)
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
-        """What sends it."""
-        return self._sender
-
-
-class _Sender(ASGIResponse):
     def __init__(
         self,
         hub: Hub,

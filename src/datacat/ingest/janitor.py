@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from msgspec import Struct
 
+from datacat.ingest.background import running
 from datacat.ingest.committer import Committer
 from datacat.model.clock import Clock
 from datacat.model.retention import Retention
@@ -58,7 +60,6 @@ class Pace:
 class Removed(Struct):
     """What was done since the start."""
 
-    sessions: dict[Reason, int] = {}
     rows: int = 0
     seconds: float = 0.0
     cannot: bool = False
@@ -93,16 +94,9 @@ class Janitor:
         self._woken = asyncio.Event()
         self.removed = Removed()
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Look again and again while the block lasts."""
-        task = asyncio.create_task(self._run(), name="datacat-janitor")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return running(self._run(), "datacat-janitor")
 
     async def remove(self, session_ids: list[str], reason: Reason, *, heard_before: int | None = None) -> int:
         """Put sessions out of sight, in one commit; how many there were.
@@ -123,9 +117,7 @@ class Janitor:
                         removed += transaction.remove(each, reason, now)
             return removed
 
-        removed = await self._step(work)
-        self.removed.sessions[reason] = self.removed.sessions.get(reason, 0) + removed
-        return removed
+        return await self._step(work)
 
     def wake(self) -> None:
         """There is something to take away."""

@@ -11,14 +11,15 @@ itself is a record like others, and the fold believes it only while it is still 
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from msgspec import Raw
 from msgspec.structs import replace
 
+from datacat.ingest.background import running
 from datacat.ingest.committer import Committer
 from datacat.model.clock import CLOCK_JUMP, Clock
 from datacat.model.lifecycle import CONTACT_LOST
@@ -93,16 +94,9 @@ class Liveness:
         self._sleep = sleep
         self._listening = Listening(clock.now(), clock.monotonic())
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Look again and again while the block lasts."""
-        task = asyncio.create_task(self._run(), name="datacat-liveness")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return running(self._run(), "datacat-liveness")
 
     async def check(self) -> int:
         """One look; how many sessions were found silent."""

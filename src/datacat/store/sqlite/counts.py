@@ -30,7 +30,7 @@ _COUNTED: Final = (
 )
 _RUNNING: Final = "0, 0, 0, 0, 0, 0, 0, 0, max(0, updated_at - created_at)"
 
-_BY_KEY: Final = f"SELECT {', '.join(COLUMNS)} FROM session WHERE key = ?"  # noqa: S608  # constants only
+BY_KEY: Final = f"SELECT {', '.join(COLUMNS)} FROM session WHERE key = ?"  # noqa: S608  # constants only
 
 
 def deployments(database: apsw.Connection, scope: Scope) -> list[tuple[int, Deployment]]:
@@ -112,7 +112,7 @@ def newest(
             for status in statuses or Status
         )
         found = heapq.nlargest(limit, (row for each in ranges for row in each))
-    return [session_of(row, {}) for _, key in found for row in database.execute(_BY_KEY, (key,))]
+    return [session_of(row, {}) for _, key in found for row in database.execute(BY_KEY, (key,))]
 
 
 def newest_sql(*, of_one: bool) -> str:

@@ -13,7 +13,8 @@ from datacat.model.session import Session
 from datacat.model.state import ABSENT, value_at
 from datacat.store.port import Search, Sort
 from datacat.store.sqlite import terms
-from datacat.store.sqlite.rows import COLUMNS, STATE_SQL, Row, one_integer, session_of, state_of
+from datacat.store.sqlite.counts import BY_KEY
+from datacat.store.sqlite.rows import STATE_SQL, Row, one_integer, session_of, state_of
 
 _Place = tuple[int, int]
 """What sessions are ordered by, and a session's key."""
@@ -28,7 +29,6 @@ _AT_ONCE: Final = 100
 _COUNTED: Final = 1_000
 """Sessions of a term that are counted, to find the rarest; above that all are equal."""
 
-_BY_KEY: Final = f"SELECT {', '.join(COLUMNS)} FROM session WHERE key = ?"  # noqa: S608  # constants only
 _HAS: Final = "SELECT 1 FROM term WHERE term = ? AND created_at = ? AND session = ?"
 _HOW_MANY: Final = "SELECT count(*) FROM (SELECT 1 FROM term WHERE term = ? LIMIT ?)"
 
@@ -115,7 +115,7 @@ def _rarest(database: apsw.Connection, asked: frozenset[str]) -> str | None:
 
 
 def _wanted(database: apsw.Connection, key: int, search: Search, also: list[str]) -> Session | None:
-    row = database.execute(_BY_KEY, (key,)).fetchone()
+    row = database.execute(BY_KEY, (key,)).fetchone()
     if row is None:
         return None  # removed, and its terms are not yet
     session = session_of(row, {})
