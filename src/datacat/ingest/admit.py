@@ -4,9 +4,10 @@ Whatever the road a request came by, it is admitted here and only here: decoded,
 limits, given the server's time where it brought none.
 """
 
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from msgspec import Meta, Raw, Struct, field, structs
+from msgspec import Meta, Raw, Struct, field, json, structs
 
 from datacat.model.errors import InvalidInput, KeyForbids
 from datacat.model.ids import new_session_id, parse_session_id
@@ -72,6 +73,15 @@ class MetricBody(Struct):
     timestamp: str | int | None = None
 
 
+Single = Literal["events", "metrics", "heartbeat"]
+"""The plain calls that bring one record, which cannot be refused by what the session is."""
+
+Asked = TypeVar("Asked", EventBody, MetricBody)
+
+_event_decoder: Final = json.Decoder(EventBody)
+_metric_decoder: Final = json.Decoder(MetricBody)
+
+
 def create(body: bytes, now: int) -> Batch:
     """A session's start; an empty body is a session of which nothing is known."""
     asked = codec.decode(body, CreateBody) if body.strip() else CreateBody()
@@ -88,7 +98,7 @@ def create(body: bytes, now: int) -> Batch:
         parent_session_id=asked.parent_session_id,
         contact_timeout=asked.contact_timeout,
     )
-    return _plain(session_id, start)
+    return plain(session_id, start)
 
 
 def state(session_id: str, body: bytes, content_type: str, now: int) -> Batch:
@@ -96,45 +106,39 @@ def state(session_id: str, body: bytes, content_type: str, now: int) -> Batch:
     change: dict[str, Any] = codec.decode_object(body)
     if content_type.partition(";")[0].strip().lower() == MERGE_PATCH:
         kept, removed = split_merge_patch(change)
-        return _plain(session_id, State(time=now, merge=kept, remove=removed))
-    return _plain(session_id, State(time=now, merge=change))
+        return plain(session_id, State(time=now, merge=kept, remove=removed))
+    return plain(session_id, State(time=now, merge=change))
 
 
 def event(session_id: str, body: bytes, now: int) -> Batch:
     """One event."""
-    asked = codec.decode(body, EventBody)
-    record = Event(
-        time=_time(asked.timestamp, now),
-        name=asked.name,
-        level=asked.level or "info",
-        message=asked.message,
-        data=codec.check_data(asked.data),
-    )
-    return _plain(session_id, record)
+    return plain(session_id, _event(codec.decode(body, EventBody), now))
 
 
 def metric(session_id: str, body: bytes, now: int) -> Batch:
     """One metric."""
-    asked = codec.decode(body, MetricBody)
-    record = Metric(
-        time=_time(asked.timestamp, now),
-        name=asked.name,
-        value=asked.value,
-        kind=asked.kind or "gauge",
-        unit=asked.unit,
-        tags=asked.tags or [],
-    )
-    return _plain(session_id, record)
+    return plain(session_id, _metric(codec.decode(body, MetricBody), now))
 
 
 def heartbeat(session_id: str, now: int) -> Batch:
     """The program's main loop is alive."""
-    return _plain(session_id, Heartbeat(time=now))
+    return plain(session_id, Heartbeat(time=now))
+
+
+def together(action: Single, bodies: Sequence[bytes], now: int) -> list[Record | InvalidInput]:
+    """What plain calls of one kind bring that arrive together: each body's record, or what is wrong with it."""
+    if action == "heartbeat":
+        return [Heartbeat(time=now) for _ in bodies]
+    if action == "events":
+        events = codec.decode_all(bodies, _event_decoder)
+        return _each(events, _event, now)
+    metrics = codec.decode_all(bodies, _metric_decoder)
+    return _each(metrics, _metric, now)
 
 
 def end(session_id: str, now: int) -> Batch:
     """The program says goodbye."""
-    return _plain(session_id, End(time=now))
+    return plain(session_id, End(time=now))
 
 
 def records(session_id: str, origin: str, body: bytes) -> Batch:
@@ -171,8 +175,42 @@ def confined(batch: Batch, product: str) -> Batch:
     return Batch(batch.session_id, batch.origin, records, product)
 
 
-def _plain(session_id: str, record: Record) -> Batch:
-    return Batch(session_id, Origin.API, [record])
+def plain(session_id: str, *records: Record) -> Batch:
+    """What plain calls bring; it is not numbered by whoever sends it."""
+    return Batch(session_id, Origin.API, [*records])
+
+
+def _event(asked: EventBody, now: int) -> Event:
+    return Event(
+        time=_time(asked.timestamp, now),
+        name=asked.name,
+        level=asked.level or "info",
+        message=asked.message,
+        data=codec.check_data(asked.data),
+    )
+
+
+def _metric(asked: MetricBody, now: int) -> Metric:
+    return Metric(
+        time=_time(asked.timestamp, now),
+        name=asked.name,
+        value=asked.value,
+        kind=asked.kind or "gauge",
+        unit=asked.unit,
+        tags=asked.tags or [],
+    )
+
+
+def _each(
+    asked: Iterable[Asked | InvalidInput], made: Callable[[Asked, int], Record], now: int
+) -> list[Record | InvalidInput]:
+    records: list[Record | InvalidInput] = []
+    for one in asked:
+        try:
+            records.append(one if isinstance(one, InvalidInput) else made(one, now))
+        except InvalidInput as error:
+            records.append(error)
+    return records
 
 
 def _time(asked: str | int | None, now: int) -> int:

@@ -1,8 +1,10 @@
 """What waits to be committed, and what goes into the next commit. Pure: it waits for nobody.
 
-Group commit needs no timer: while one commit is being made durable, the next group gathers by
-itself, and it goes as soon as the writer is free. An idle server commits at once, a busy one in
-groups as large as its load.
+While one commit is being made durable, the next group gathers by itself. What has just been answered
+comes back as a rule: whoever sends one request after the other sends the next. So a small group waits for
+as many requests as the last one had, but no longer than that commit took: else the senders would fall
+into two halves that take turns, and each would wait for the other's commit before its own. Who sends alone
+never waits, as the next request is all that is expected.
 """
 
 from collections import deque
@@ -14,6 +16,12 @@ T = TypeVar("T")
 
 MAX_GROUP_RECORDS: Final = 10_000
 """Enough that a commit's fixed cost is lost in it, few enough that nobody waits long."""
+
+ENOUGH_RECORDS: Final = 500
+"""A group of so many waits for no more: a commit's fixed cost is that of some dozens."""
+
+MAX_PAUSE: Final = 0.005
+"""Seconds that a group waits for more at most."""
 
 MAX_WAITING_RECORDS: Final = 100_000
 MAX_WAITING_BYTES: Final = 128 * 1024 * 1024
@@ -38,12 +46,16 @@ class Batcher(Generic[T]):
         self._max_records = max_waiting_records
         self._max_bytes = max_waiting_bytes
         self._max_group = max_group_records
-        self._waiting: deque[tuple[T, int, int]] = deque()
+        self._waiting: deque[tuple[T, int, int, int]] = deque()
+        self._expected = 0
+        self._taken = 0
+        self._until = 0.0
+        self.requests = 0
         self.records = 0
         self.bytes = 0
 
-    def offer(self, item: T, *, records: int, size: int) -> None:
-        """Queue ``item``, which brings ``records`` records in ``size`` bytes.
+    def offer(self, item: T, *, records: int, size: int, requests: int = 1) -> None:
+        """Queue ``item``: ``requests`` requests, with ``records`` records in ``size`` bytes together.
 
         Raises:
             Busy: there is no room; an empty queue has room for anything.
@@ -51,18 +63,36 @@ class Batcher(Generic[T]):
         full = self.records + records > self._max_records or self.bytes + size > self._max_bytes
         if full and self._waiting:
             raise Busy(f"{self.records} records wait to be committed already: send again in a moment")
-        self._waiting.append((item, records, size))
+        self._waiting.append((item, requests, records, size))
+        self.requests += requests
         self.records += records
         self.bytes += size
 
     def take(self) -> list[T]:
         """The next group, oldest first; empty when nothing waits."""
         group: list[T] = []
+        self._taken = 0
         room = self._max_group
-        while self._waiting and (not group or self._waiting[0][1] <= room):
-            item, records, size = self._waiting.popleft()
+        while self._waiting and (not group or self._waiting[0][2] <= room):
+            item, requests, records, size = self._waiting.popleft()
             group.append(item)
             room -= records
+            self.requests -= requests
+            self._taken += requests
             self.records -= records
             self.bytes -= size
         return group
+
+    def committed(self, seconds: float, now: float) -> None:
+        """The group taken last took ``seconds``, until ``now`` of a clock that never goes back."""
+        self._expected = self.requests + self._taken
+        self._until = now + min(seconds, MAX_PAUSE)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all is there that the next group should wait for."""
+        return self.requests >= self._expected or self.records >= ENOUGH_RECORDS
+
+    def pause(self, now: float) -> float:
+        """Seconds for which more should be waited for before the next group is taken; 0 when it should go."""
+        return 0.0 if self.ready or not self._waiting else max(0.0, self._until - now)

@@ -19,12 +19,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 from msgspec import Struct
 from prometheus_client import Histogram
 
-from datacat.ingest import joining
 from datacat.ingest.batcher import Batcher
 from datacat.model.clock import Clock
 from datacat.model.errors import Busy, DatacatError, StoreError
 from datacat.model.fold import Folded, fold
 from datacat.model.records import Answer, Batch
+from datacat.model.session import Session
 from datacat.store.port import Transaction, Writer
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ class Committer:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._idle = False
+        self._gathering = False
         self._work: deque[_Work] = deque()
         self._turn_is_works = False
         self._stopping = False
@@ -140,7 +141,9 @@ class Committer:
         self.offer(batch, size, partial(_resolve, answered))
         return await answered
 
-    def offer(self, batch: Batch, size: int, answered: Callable[[Outcome], None]) -> None:
+    def offer(
+        self, batch: Batch, size: int, answered: Callable[[Outcome], None], *, requests: int = 1
+    ) -> None:
         """The same for whoever has no task that could wait; called in the event loop's thread.
 
         Args:
@@ -148,6 +151,7 @@ class Committer:
             size: of its body, in bytes.
             answered: called in the event loop's thread, for one batch after the other in the order in
                 which they were offered.
+            requests: of how many it was made.
 
         Raises:
             Busy: the queue is full, or the server is stopping; ``answered`` is not called then.
@@ -158,13 +162,14 @@ class Committer:
             if self._stopping:
                 raise Busy("the server is stopping: send again in a moment", retry_after=2)
             try:
-                self._batcher.offer(_Waiting(batch, answered), records=len(batch.records), size=size)
+                waiting = _Waiting(batch, answered)
+                self._batcher.offer(waiting, records=len(batch.records), size=size, requests=requests)
             except Busy:
                 self.counts.refused += 1
                 raise
-            if not self._idle:
+            if not (self._idle or (self._gathering and self._batcher.ready)):
                 return
-            self._idle = False
+            self._idle = self._gathering = False
         # Only once all that has arrived is read: else the first of it would be a group of its own,
         # and the others would wait for its commit before theirs.
         self._loop.call_soon(self._wake)
@@ -213,8 +218,11 @@ class Committer:
                 batches = [waiting.batch for waiting in turn]
                 began = time.monotonic()
                 committed = commit(writer, batches, self._clock.now())
-                self._count(committed, time.monotonic() - began)
                 self._answer(turn, committed)
+                now = time.monotonic()
+                self._count(committed, now - began)
+                with self._lock:
+                    self._batcher.committed(now - began, now)
         finally:
             writer.close()
 
@@ -222,17 +230,22 @@ class Committer:
         """The next group; other work after it, so that neither waits for all of the other; None at the end."""
         with self._lock:
             while True:
-                self._idle = False
-                if self._work and (self._turn_is_works or not self._batcher.records):
+                self._idle = self._gathering = False
+                pause = 0.0 if self._stopping else self._batcher.pause(time.monotonic())
+                if self._work and (self._turn_is_works or pause or not self._batcher.records):
                     self._turn_is_works = False
                     return self._work.popleft()
-                if group := self._batcher.take():
+                if pause:
+                    self._gathering = True
+                    self._changed.wait(pause)
+                elif group := self._batcher.take():
                     self._turn_is_works = True
                     return group
-                if self._stopping:
+                elif self._stopping:
                     return None
-                self._idle = True
-                self._changed.wait()
+                else:
+                    self._idle = True
+                    self._changed.wait()
 
     def _do(self, work: _Work, writer: Writer) -> None:
         assert self._loop is not None
@@ -287,26 +300,23 @@ def commit(writer: Writer, batches: list[Batch], received: int) -> Committed:
 
 
 def _fold_all(transaction: Transaction, batches: list[Batch], received: int) -> Committed:
-    by_session: dict[str, list[int]] = {}
-    for place, batch in enumerate(batches):
-        by_session.setdefault(batch.session_id, []).append(place)
+    sessions: dict[str, Session | None] = {}
     folds: list[Folded] = []
-    outcomes: dict[int, Outcome] = {}
-    for session_id, places in by_session.items():
-        session = transaction.load(session_id)
-        in_order: list[Outcome] = []
-        for run in joining.runs([batches[place] for place in places]):
-            try:
-                folded = fold(session, joining.join(run), received)
-            except DatacatError as error:
-                in_order += [error for _ in run]
-                continue
-            session = folded.session
-            folds.append(folded)
-            in_order += joining.answers(run, folded.answer)
-        outcomes.update(zip(places, in_order, strict=True))
+    outcomes: list[Outcome] = []
+    for batch in batches:
+        session_id = batch.session_id
+        if session_id not in sessions:
+            sessions[session_id] = transaction.load(session_id)
+        try:
+            folded = fold(sessions[session_id], batch, received)
+        except DatacatError as error:
+            outcomes.append(error)
+            continue
+        sessions[session_id] = folded.session
+        folds.append(folded)
+        outcomes.append(folded.answer)
     transaction.save(folds)
-    return Committed([outcomes[place] for place in range(len(batches))], folds)
+    return Committed(outcomes, folds)
 
 
 def _settle(done: "asyncio.Future[Any]", made: Any, error: Exception | None) -> None:

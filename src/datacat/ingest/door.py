@@ -1,7 +1,9 @@
 """The committer, as far as whoever asks may use it."""
 
+from collections.abc import Callable
+
 from datacat.ingest.admit import confined
-from datacat.ingest.committer import Committer
+from datacat.ingest.committer import Committer, Outcome
 from datacat.ingest.throttle import Throttle
 from datacat.model.clock import Clock
 from datacat.model.errors import RateLimited
@@ -32,17 +34,21 @@ class Door:
             RateLimited: the key brings more than it may.
             KeyForbids: the session is of another product than the key.
         """
-        try:
-            admitted = self.admit(batch)
-        except RateLimited:
-            self._throttle.refused += 1
-            raise
-        return await self._committer.submit(admitted, size=size)
+        return await self._committer.submit(self._admitted(batch), size=size)
 
-    def admit(self, batch: Batch) -> Batch:
-        """The batch as it may go in; raises as :meth:`submit`."""
+    def offer(
+        self, batch: Batch, size: int, answered: Callable[[Outcome], None], *, requests: int = 1
+    ) -> None:
+        """As :meth:`datacat.ingest.committer.Committer.offer`; raises what :meth:`submit` does before it waits."""
+        self._committer.offer(self._admitted(batch), size, answered, requests=requests)
+
+    def _admitted(self, batch: Batch) -> Batch:
         grant = self._grant
         if grant.key_id is not None and grant.records_per_second is not None:
             records = max(1, len(batch.records))
-            self._throttle.take(grant.key_id, grant.records_per_second, records, self._clock.monotonic())
+            try:
+                self._throttle.take(grant.key_id, grant.records_per_second, records, self._clock.monotonic())
+            except RateLimited:
+                self._throttle.refused += 1
+                raise
         return batch if grant.product is None else confined(batch, grant.product)

@@ -45,7 +45,7 @@ from datacat.model.verdict import Verdict
 
 CHECKPOINT_EVERY: Final = 64
 
-MOVING_EVENTS: Final = HANG_EVENTS | RECOVERY_EVENTS | {CONTACT_LOST}
+_MOVING_EVENTS: Final = HANG_EVENTS | RECOVERY_EVENTS | {CONTACT_LOST}
 """More follows from these than a row."""
 
 _encode = msgspec.json.Encoder().encode
@@ -166,7 +166,7 @@ class _Folding:
             if kind is Metric:
                 add_metric(record)  # type: ignore[arg-type]  # the exact type was just asked
             elif kind is Event:
-                if record.name not in MOVING_EVENTS or self._watched(record):  # type: ignore[union-attr,arg-type]  # as above
+                if record.name not in _MOVING_EVENTS or self._watched(record):  # type: ignore[union-attr,arg-type]  # as above
                     add_event(record)  # type: ignore[arg-type]  # as above
             else:
                 self._take_rare(record, previous, seq)

@@ -7,15 +7,18 @@ parser unchanged, and from there to the application.
 
 What must hold:
 
-- **Both roads give the same answers.** What cannot be admitted is not answered here: its bytes
-  take the ordinary road, which finds the same error. Only what a commit made of a request is.
+- **Both roads give the same answers.** They are made of the same errors in the same words; what is
+  unusual about a request, or who sends it, is not answered here at all: its bytes take the ordinary road.
 - **Where a request ends is never guessed.** The lane looks only at bytes that begin a request:
   those after a request of its own, or those that arrive when the parser has just read one to its
   end. Whatever the parser has begun, it also ends.
-- **Answers come in the order of the requests.** Several may wait for their commits at once, as the
-  committer answers in order. But the lane takes nothing while the ordinary road owes an answer, and
-  hands nothing on while it owes one itself: until then the bytes are held, and no more are read.
+- **Answers come in the order of the requests.** All that a connection waits for is one batch: what it
+  sent at once for one session. Anything else is held until that is answered, and no more is read. Nor
+  does the lane take anything while the ordinary road owes an answer.
 - **What was accepted is answered**, in a stop as well: the connection closes after the last answer.
+
+The posts of single records that arrive in one turn of the event loop for one session, on any connections,
+are one batch: decoded in one step, folded once, answered together.
 """
 
 import asyncio
@@ -23,7 +26,8 @@ import logging
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from itertools import zip_longest
+from typing import Any, Final, cast, get_args
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
@@ -36,21 +40,75 @@ from datacat.model.errors import DatacatError, InvalidInput
 from datacat.model.records import Answer, Batch
 from datacat.server.http import Protocol
 from datacat.server.patience import Awaited
-from datacat.server.plainpost import END, MAX_HEAD_BYTES, PlainPost, recognise
+from datacat.server.plainpost import END, MAX_HEAD_BYTES, PlainPost, Target, recognise
 from datacat.wire.codec import encode
 from datacat.wire.problem import MEDIA_TYPE, problem_of
 
 logger = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT: Final = 256
-"""Requests of one connection that may wait for their commits at once."""
+MAX_RUN: Final = 1_000
+"""Posts that may become one batch."""
+
+MAX_RUN_BYTES: Final = 1024 * 1024
+"""The same in bytes of their bodies; the last of them may exceed it."""
 
 _HEADS_KEPT: Final = 2_048
 _JSON: Final = "application/json"
 _OK: Final = encode({"status": "ok"})
+_SINGLE: Final = frozenset(get_args(admit.Single))
 _NO_MORE: Final = sys.maxsize
 
 Headers = list[tuple[bytes, bytes]]
+
+
+class Run:
+    """Posts of single records that are one batch, and the connections that brought them.
+
+    Args:
+        target: what they have in common.
+        door: what whoever sends them may record with.
+        lane: whose it is.
+    """
+
+    __slots__ = ("_door", "_lane", "_outcomes", "_target", "bodies", "connections", "sent", "size")
+
+    def __init__(self, target: Target, door: Door, lane: "Lane") -> None:
+        self._target = target
+        self._door = door
+        self._lane = lane
+        self._outcomes: list[InvalidInput | None] = []
+        self.bodies: list[bytes] = []
+        self.connections: list[FastLane] = []
+        self.size = 0
+        self.sent = False
+
+    def send(self, now: int) -> None:
+        """Offer what can be admitted; nothing is added from here on."""
+        self.sent = True
+        try:
+            self._offer(now)
+        except Exception as error:  # noqa: BLE001  # whatever it is, they are to be told
+            self._answered(error)
+
+    def _offer(self, now: int) -> None:
+        session_id, action, _ = self._target
+        records = admit.together(cast("admit.Single", action), self.bodies, now)
+        sound = [record for record in records if not isinstance(record, InvalidInput)]
+        if len(sound) < len(records):
+            self._outcomes = [record if isinstance(record, InvalidInput) else None for record in records]
+        if sound:
+            batch = admit.plain(session_id, *sound)
+            self._door.offer(batch, self.size, self._answered, requests=len(records))
+        else:
+            self._answered(Answer(0, 0, 0))
+
+    def _answered(self, outcome: Outcome) -> None:
+        connections = self.connections
+        if self._outcomes or not isinstance(outcome, Answer):
+            for connection, bad in zip_longest(connections, self._outcomes):
+                connection.say(bad or outcome)
+        else:
+            self._lane.confirm(connections)
 
 
 class Lane:
@@ -71,9 +129,10 @@ class Lane:
         self.clock = clock
         self._admit = admit
         self._doors: dict[str | None, Door] = {}
+        self._runs: dict[Target, Run] = {}
         self._posts: dict[bytes, PlainPost] = {}
         self._default_headers: Headers = []
-        self._ok = b""
+        self._ok_answer = b""
 
     def post_of(self, head: bytes) -> PlainPost | None:
         """What the head says; a program sends the same few heads again and again, so they are kept."""
@@ -93,12 +152,46 @@ class Lane:
             door = self._doors[authorization] = self._admit(authorization)
         return door
 
-    def ok(self, default_headers: Headers) -> bytes:
+    def join(self, connection: "FastLane", post: PlainPost, body: bytes) -> Run:
+        """Let a post be of the batch that goes at the end of this turn of the loop.
+
+        Raises:
+            DatacatError: whoever sends it may not record.
+        """
+        run = self._runs.get(post.target)
+        if run is None:
+            run = Run(post.target, self.door(post.target[2]), self)
+            if not self._runs:
+                asyncio.get_running_loop().call_soon(self._send)
+            self._runs[post.target] = run
+        run.bodies.append(body)
+        run.connections.append(connection)
+        run.size += len(body)
+        if len(run.bodies) == MAX_RUN or run.size > MAX_RUN_BYTES:
+            self._send()
+        return run
+
+    def _send(self) -> None:
+        runs, self._runs = self._runs, {}
+        now = self.clock.now()
+        for run in runs.values():
+            run.send(now)
+
+    def confirm(self, connections: "list[FastLane]") -> None:
+        """What each of these has sent is durable."""
+        state = connections[0].server_state
+        self.answered["POST", FAST_LANE, 200] += len(connections)
+        state.total_requests += len(connections)
+        answer, now = self._ok(state.default_headers), asyncio.get_running_loop().time()
+        for connection in connections:
+            connection.confirm(answer, now)
+
+    def _ok(self, default_headers: Headers) -> bytes:
         """The answer of nearly every request; uvicorn makes a new list of its headers every second."""
-        if default_headers is not self._default_headers or not self._ok:
+        if default_headers is not self._default_headers or not self._ok_answer:
             self._default_headers = default_headers
-            self._ok = respond(200, _JSON, _OK, default_headers)
-        return self._ok
+            self._ok_answer = respond(200, _JSON, _OK, default_headers)
+        return self._ok_answer
 
 
 def respond(status: int, media_type: str, body: bytes, headers: Headers, *more: tuple[str, str]) -> bytes:
@@ -112,19 +205,12 @@ def respond(status: int, media_type: str, body: bytes, headers: Headers, *more: 
     return b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % line for line in lines), b"\r\n", body])
 
 
-def admitted(post: PlainPost, body: bytes, now: int) -> Batch:
-    """What a plain post brings; raises what :mod:`datacat.ingest.admit` does."""
-    match post.action:
-        case "events":
-            return admit.event(post.session_id, body, now)
-        case "metrics":
-            return admit.metric(post.session_id, body, now)
-        case "state":
-            return admit.state(post.session_id, body, post.content_type, now)
-        case "heartbeat":
-            return admit.heartbeat(post.session_id, now)
-        case "records":
-            return admit.records(post.session_id, post.origin, body)
+def batch_of(post: PlainPost, body: bytes, now: int) -> Batch:
+    """What a post brings that is a batch of its own; raises what :mod:`datacat.ingest.admit` does."""
+    session_id, action, _ = post.target
+    if action == "records":
+        return admit.records(session_id, post.origin, body)
+    return admit.state(session_id, body, post.content_type, now)
 
 
 class FastLane(Protocol):
@@ -136,6 +222,8 @@ class FastLane(Protocol):
         self._parsing = False
         self._closed = False
         self._in_flight = 0
+        self._run: Run | None = None
+        self._target: Target | None = None
         self._taken = 0
         self._rest = bytearray()
         self._wanted = 0
@@ -183,7 +271,7 @@ class FastLane(Protocol):
         start, size = 0, len(data)
         self._wanted = 0
         while start < size:
-            if self._in_flight >= MAX_IN_FLIGHT or self.flow.write_paused or self._stopping:
+            if self._is_awaiting or self.flow.write_paused or self._stopping:
                 self._hold()
                 break
             end = data.find(END, start, start + MAX_HEAD_BYTES) + len(END)
@@ -204,17 +292,38 @@ class FastLane(Protocol):
             return
         self._rest = bytearray(data[start:]) if start < size else bytearray()
 
+    @property
+    def _is_awaiting(self) -> bool:
+        """Whether what this connection brought is a batch by now, to which nothing can be added."""
+        return self._in_flight > 0 and (self._run is None or self._run.sent)
+
     def _admit(self, post: PlainPost, body: bytes) -> bool:
-        lane = self._lane
-        answered = self._records_answered if post.action == "records" else self._plain_answered
-        try:
-            batch = lane.door(post.authorization).admit(admitted(post, body, lane.clock.now()))
-            lane.ingest.offer(batch, len(body), answered)
-        except Exception:  # noqa: BLE001  # whatever it is, the ordinary road meets it again, and answers
+        """Whether it is taken; else it waits for what is in flight, or takes the ordinary road."""
+        if self._in_flight and post.target != self._target:
             return False
+        action = post.target[1]
+        if self._in_flight and action not in _SINGLE:
+            return False
+        self._target = post.target
         self._in_flight += 1
+        try:
+            if action in _SINGLE:
+                self._run = self._lane.join(self, post, body)
+            else:
+                self._offer(batch_of(post, body, self._lane.clock.now()), post, body)
+        except Exception:  # noqa: BLE001  # whatever it is, the ordinary road meets it again, and answers
+            self._in_flight -= 1
+            return False
         self._taken += 1
         return True
+
+    def _offer(self, batch: Batch, post: PlainPost, body: bytes) -> None:
+        door = self._lane.door(post.target[2])
+        answered = self._records_answered if post.target[1] == "records" else self._state_answered
+        try:
+            door.offer(batch, len(body), answered)
+        except DatacatError as error:
+            self._refuse(error)
 
     def _hold(self) -> None:
         self._wanted = _NO_MORE
@@ -229,20 +338,16 @@ class FastLane(Protocol):
 
     # What is answered.
 
-    def _plain_answered(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Answer) and not outcome.rejected and not self._stopping:
-            self._answer(200, self._lane.ok(self.server_state.default_headers))
-        elif isinstance(outcome, Answer):
-            for rejected in outcome.rejected:
-                self._refuse(InvalidInput(rejected.code, rejected.message))
-                return
-            self._respond(200, _JSON, _OK)
-        else:
-            self._refuse(outcome)
+    def confirm(self, answer: bytes, now: float) -> None:
+        """What was joined is durable: answer one post of it; ``now`` is the loop's time."""
+        if not self.transport.is_closing():
+            self.transport.write(self._answer(200, _JSON, _OK) if self._stopping else answer)
+        self._answered(now)
 
-    def _records_answered(self, outcome: Outcome) -> None:
+    def say(self, outcome: Outcome) -> None:
+        """What became of one post that was joined with others."""
         if isinstance(outcome, Answer):
-            self._respond(200, _JSON, encode(outcome))
+            self._respond(200, _JSON, _OK)
         else:
             self._refuse(outcome)
 
@@ -252,21 +357,41 @@ class FastLane(Protocol):
         found, headers = problem_of(error)
         self._respond(found.status, MEDIA_TYPE, found.body(), *headers.items())
 
-    def _respond(self, status: int, media_type: str, body: bytes, *headers: tuple[str, str]) -> None:
-        if self._stopping and self._in_flight == 1:
-            headers = (*headers, ("connection", "close"))
-        self._answer(status, respond(status, media_type, body, self.server_state.default_headers, *headers))
+    def _state_answered(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Answer):
+            self._refuse(outcome)
+        elif outcome.rejected:
+            rejected = outcome.rejected[0]
+            self._refuse(InvalidInput(rejected.code, rejected.message))
+        else:
+            self._respond(200, _JSON, _OK)
 
-    def _answer(self, status: int, answer: bytes) -> None:
-        self._in_flight -= 1
+    def _records_answered(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Answer):
+            self._respond(200, _JSON, encode(outcome))
+        else:
+            self._refuse(outcome)
+
+    def _respond(self, status: int, media_type: str, body: bytes, *headers: tuple[str, str]) -> None:
         self._lane.answered["POST", FAST_LANE, status] += 1
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.transport.write(answer)
+        if not self.transport.is_closing():
+            self.transport.write(self._answer(status, media_type, body, *headers))
+        self._answered(self.loop.time())
+
+    def _answer(self, status: int, media_type: str, body: bytes, *headers: tuple[str, str]) -> bytes:
+        if self._stopping and self._in_flight == 1:
+            headers = (*headers, ("connection", "close"))
+        return respond(status, media_type, body, self.server_state.default_headers, *headers)
+
+    def _answered(self, now: float) -> None:
+        self._in_flight -= 1
         if self._in_flight:
             return
-        self._answered_at = self.loop.time()
+        self._run = None
+        self._answered_at = now
+        if self.transport.is_closing():
+            return
         if self._stopping:
             self.transport.close()
         elif self._wanted == _NO_MORE:

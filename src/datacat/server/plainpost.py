@@ -12,9 +12,10 @@ from typing import Final, Literal, cast
 
 from msgspec import Struct
 
+from datacat.ingest.admit import Single
 from datacat.model.ids import parse_session_id
 
-Action = Literal["events", "metrics", "state", "heartbeat", "records"]
+Action = Single | Literal["state", "records"]
 
 MAX_HEAD_BYTES: Final = 2 * 1024
 """A longer head is not plain."""
@@ -58,15 +59,17 @@ _HARMLESS: Final = frozenset(
 """They change nothing in what is recorded or answered."""
 
 
+Target = tuple[str, Action, str | None]
+"""What is recorded where, and by whom: a session's id, what is called, and the authorization shown."""
+
+
 class PlainPost(Struct, frozen=True, gc=False):
     """What a plain head says; ``length`` is the body's, in bytes."""
 
-    session_id: str
-    action: Action
+    target: Target
     length: int
     content_type: str
     origin: str
-    authorization: str | None
 
 
 def recognise(head: bytes) -> PlainPost | None:
@@ -98,10 +101,12 @@ def recognise(head: bytes) -> PlainPost | None:
     if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
     return PlainPost(
-        session_id=parse_session_id(request[1].decode()),
-        action=cast("Action", request[2].decode()),
+        target=(
+            parse_session_id(request[1].decode()),
+            cast("Action", request[2].decode()),
+            headers[b"authorization"].decode() if b"authorization" in headers else None,
+        ),
         length=int(length),
         content_type=headers.get(b"content-type", b"").decode(),
         origin=headers.get(b"datacat-origin", b"app").decode(),
-        authorization=headers[b"authorization"].decode() if b"authorization" in headers else None,
     )

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from tests.contract.model_store import ModelStore
@@ -57,6 +58,51 @@ def test_what_waits_for_one_commit_rides_the_next_together():
     answers = asyncio.run(run())
     assert [answer.last_seq for answer in answers] == list(range(1, 52))
     assert store.commits == 2
+
+
+class Patient(Batcher[Any]):
+    """Waits for what is expected however long it takes."""
+
+    def pause(self, now):
+        return 60.0 if super().pause(float("-inf")) else 0.0
+
+
+def test_who_has_just_been_answered_is_waited_for():
+    store, groups = SlowStore(), []
+
+    async def run():
+        committer = Committer(
+            lambda: store, FakeClock(), Patient(), committed=lambda folds: groups.append(len(folds))
+        )
+        await committer.start()
+        first = asyncio.create_task(committer.submit(start(), size=1))
+        await asyncio.sleep(0.05)
+        others = [asyncio.create_task(committer.submit(event(), size=1)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        store.go.set()
+        await first
+        assert not any(other.done() for other in others)
+        await asyncio.gather(committer.submit(event(), size=1), *others)
+        await committer.stop()
+
+    asyncio.run(run())
+    assert groups == [1, 3]
+
+
+def test_while_more_is_waited_for_other_work_is_done_and_a_stop_waits_no_longer():
+    async def run():
+        store = ModelStore()
+        committer = Committer(lambda: store, FakeClock(), Patient())
+        await committer.start()
+        await asyncio.gather(*(committer.submit(start(f"{ID[:-1]}{n}"), size=1) for n in range(3)))
+        waiting = asyncio.create_task(committer.submit(event(), size=1))
+        await asyncio.sleep(0.05)
+        assert await committer.run(lambda writer: writer is store)
+        assert not waiting.done()
+        await committer.stop()
+        assert await waiting == Answer(1, 0, 2)
+
+    asyncio.run(run())
 
 
 def test_a_full_queue_is_busy_and_what_was_accepted_is_committed_at_the_stop():

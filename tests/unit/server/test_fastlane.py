@@ -13,19 +13,26 @@ from datacat.ingest.throttle import Throttle
 from datacat.model.errors import Busy, KeyRefused, StoreUnavailable, UnknownSession
 from datacat.model.keys import Grant
 from datacat.model.records import Answer, Rejected
-from datacat.server.fastlane import MAX_IN_FLIGHT, FastLane, Lane
+from datacat.server.fastlane import MAX_RUN, FastLane, Lane
 from datacat.testing import FakeClock
 
 ID = b"01934f5e-0000-7000-8000-0000000000ff"
+OTHER_ID = b"01934f5e-0000-7000-8000-0000000000fe"
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 ORDINARY = b"ordinary"
 OK = Answer(1, 0, 1)
 
 
-def post(name=b"e"):
-    body = b'{"name":"%b"}' % name
-    head = b"POST /api/sessions/%b/events HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
-    return head % (ID, len(body)) + body
+def call(action, body, session_id=ID):
+    head = b"POST /api/sessions/%b/%b HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+    return head % (session_id, action, len(body)) + body
+
+
+def post(name=b"e", session_id=ID):
+    return call(b"events", b'{"name":"%b"}' % name, session_id)
+
+
+STATE = call(b"state", b'{"a":1}')
 
 
 class Transport(asyncio.Transport):
@@ -64,7 +71,7 @@ class Ingest:
         self.waiting = []
         self.busy = False
 
-    def offer(self, batch, size, answered):
+    def offer(self, batch, size, answered, *, requests=1):
         if self.busy:
             raise Busy("full")
         self.batches.append(batch)
@@ -78,13 +85,13 @@ class Ingest:
 
     @property
     def names(self):
-        return [batch.records[0].name for batch in self.batches]
+        return [record.name for batch in self.batches for record in batch.records]
 
 
 class Connection:
     """A lane in front of an application that reads the body and says that it was there."""
 
-    def __init__(self):
+    def __init__(self, shared=None):
         self.ingest = Ingest()
         self.transport = Transport()
         self.requests = []
@@ -100,9 +107,13 @@ class Connection:
                 raise KeyRefused("key_unknown", "bad")
             return Door(ingest, Grant(), Throttle(), clock)
 
-        lane = Lane(ingest, admit, Requests(), clock)
-        self.lane = FastLane(lane, config=config, server_state=self.state, app_state={})
+        self.shared = shared or Lane(ingest, admit, Requests(), clock)
+        self.lane = FastLane(self.shared, config=config, server_state=self.state, app_state={})
         self.lane.connection_made(self.transport)
+
+    def another(self):
+        """Another connection of the same service."""
+        return Connection(self.shared)
 
     async def app(self, scope, receive, send):
         body = b""
@@ -160,11 +171,87 @@ async def test_a_plain_post_is_answered_when_its_commit_is_durable(connection):
 
 
 @connected
-async def test_several_wait_for_their_commits_at_once(connection):
+async def test_what_arrives_at_once_for_a_session_is_one_batch_and_each_post_is_answered(connection):
     await connection.receive(post(b"a") + post(b"b") + post(b"c"))
-    assert connection.ingest.names == ["a", "b", "c"]
-    connection.ingest.answer(count=2)
-    assert connection.answers == ["lane"] * 2
+    (batch,) = connection.ingest.batches
+    assert [record.name for record in batch.records] == ["a", "b", "c"]
+    connection.ingest.answer()
+    assert connection.answers == ["lane"] * 3
+    assert connection.state.total_requests == 3
+
+
+@connected
+async def test_connections_that_post_to_one_session_at_once_share_a_batch(connection):
+    other = connection.another()
+    connection.lane.data_received(post(b"a"))
+    other.lane.data_received(post(b"b"))
+    await connection.settle()
+    assert len(connection.ingest.batches) == 1
+    assert connection.ingest.names == ["a", "b"]
+    connection.ingest.answer()
+    assert connection.answers == other.answers == ["lane"]
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [post(b"b", OTHER_ID), call(b"metrics", b'{"name":"fps","value":1}'), call(b"state", b'{"a":1}')],
+    ids=["another session", "another call", "a batch of its own"],
+)
+def test_what_cannot_be_of_the_same_batch_is_held_until_that_is_answered(behind):
+    @connected
+    async def run(connection):
+        await connection.receive(post(b"a") + behind)
+        assert len(connection.ingest.batches) == 1
+        assert not connection.transport.reading
+        connection.ingest.answer()
+        await connection.settle()
+        assert len(connection.ingest.batches) == 2
+        assert connection.transport.reading
+        connection.ingest.answer()
+        assert connection.answers == ["lane", "lane"]
+
+    run()
+
+
+@connected
+async def test_a_batch_of_its_own_lets_nothing_pass_it(connection):
+    await connection.receive(STATE + STATE + post(b"a"))
+    assert len(connection.ingest.batches) == 1
+    for batches in (2, 3):
+        connection.ingest.answer()
+        await connection.settle()
+        assert len(connection.ingest.batches) == batches
+    connection.ingest.answer()
+    assert connection.answers == ["lane"] * 3
+
+
+@connected
+async def test_what_is_wrong_with_one_post_harms_none_that_it_came_with_and_is_said_in_its_turn(connection):
+    bad = post().replace(b"name", b"eman")
+    await connection.receive(post(b"a") + bad + post(b"c"))
+    assert connection.ingest.names == ["a", "c"]
+    assert connection.transport.written == []
+    connection.ingest.answer()
+    assert connection.answers == ["lane", "problem", "lane"]
+    assert b"HTTP/1.1 422" in connection.transport.written[1]
+
+
+@connected
+async def test_posts_that_are_all_wrong_wait_for_no_commit(connection):
+    await connection.receive(post().replace(b"name", b"eman"))
+    assert connection.ingest.batches == []
+    assert connection.answers == ["problem"]
+    assert connection.requests == []
+
+
+@connected
+async def test_a_full_queue_is_told_to_each(connection):
+    connection.ingest.busy = True
+    await connection.receive(post(b"a") + post(b"b"))
+    assert connection.answers == ["problem", "problem"]
+    await connection.receive(STATE)
+    assert connection.answers == ["problem"] * 3
+    assert all(b"HTTP/1.1 503" in each and b"retry-after" in each for each in connection.transport.written)
 
 
 @connected
@@ -212,27 +299,19 @@ async def test_a_body_may_come_in_many_pieces(connection):
     assert connection.ingest.names == ["abcdef"]
 
 
-@connected
-async def test_what_cannot_be_admitted_takes_the_ordinary_road(connection):
-    connection.ingest.busy = True
-    bad = post().replace(b"name", b"eman")
-    await connection.receive(bad, post(b"a"))
-    assert [body for _, body in connection.requests] == [b'{"eman":"e"}', b'{"name":"a"}']
-
-
 @pytest.mark.parametrize(
-    ("outcome", "status", "said"),
+    ("request_", "outcome", "status", "said"),
     [
-        (UnknownSession("x"), b"404", b"unknown_session"),
-        (StoreUnavailable("disk full"), b"503", b"disk full"),
-        (Answer(0, 0, 1, [Rejected(1, "state_too_large", "too large")]), b"413", b"too large"),
-        (RuntimeError("never said"), b"500", b"its log says more"),
+        (post(), UnknownSession("x"), b"404", b"unknown_session"),
+        (post(), StoreUnavailable("disk full"), b"503", b"disk full"),
+        (STATE, Answer(0, 0, 1, [Rejected(1, "state_too_large", "too large")]), b"413", b"too large"),
+        (post(), RuntimeError("never said"), b"500", b"its log says more"),
     ],
 )
-def test_what_a_commit_refuses_is_a_problem(outcome, status, said, caplog):
+def test_what_a_commit_refuses_is_a_problem(request_, outcome, status, said, caplog):
     @connected
     async def run(connection):
-        await connection.receive(post())
+        await connection.receive(request_)
         connection.ingest.answer(outcome)
         (answer,) = connection.transport.written
         assert answer.startswith(b"HTTP/1.1 " + status)
@@ -244,13 +323,24 @@ def test_what_a_commit_refuses_is_a_problem(outcome, status, said, caplog):
 
 
 @connected
-async def test_a_connection_has_so_many_in_flight_and_no_more(connection):
-    await connection.receive(post() * (MAX_IN_FLIGHT + 10))
-    assert len(connection.ingest.batches) == MAX_IN_FLIGHT
+async def test_a_batch_is_of_so_many_posts_and_no_more(connection):
+    await connection.receive(post() * (MAX_RUN + 10))
+    assert len(connection.ingest.names) == MAX_RUN
     assert not connection.transport.reading
     connection.ingest.answer()
-    assert len(connection.ingest.batches) == MAX_IN_FLIGHT + 10
+    await connection.settle()
+    assert len(connection.ingest.names) == MAX_RUN + 10
     assert connection.transport.reading
+
+
+@connected
+async def test_a_batch_is_of_so_many_bytes_and_no_more(connection):
+    large = call(b"events", b'{"name":"e","message":"%b"}' % (b"m" * 9_000))
+    await connection.receive(large * 200)
+    assert len(connection.ingest.names) < 200
+    connection.ingest.answer()
+    await connection.settle()
+    assert len(connection.ingest.names) == 200
 
 
 @connected
@@ -260,6 +350,7 @@ async def test_whoever_does_not_read_answers_is_not_read_either(connection):
     assert connection.ingest.batches == []
     assert not connection.transport.reading
     connection.lane.resume_writing()
+    await connection.settle()
     assert connection.ingest.names == ["a", "b"]
     assert connection.transport.reading
 
@@ -332,6 +423,7 @@ async def test_a_key_is_looked_up_once_for_all_that_arrives_at_once_and_again_fo
     await connection.receive(with_key(b"Bearer good", b"a") + with_key(b"Bearer good", b"b"))
     assert connection.ingest.names == ["a", "b"]
     assert connection.asked == ["Bearer good"]
+    connection.ingest.answer()
     await connection.receive(with_key(b"Bearer good", b"c"))
     assert connection.asked == ["Bearer good"] * 2
 

@@ -21,11 +21,11 @@ def test_a_plain_head_says_what_is_posted():
             b"Content-Length:17",
             first=FIRST.replace(b"ff/events", b"FF/records"),
         )
-    ) == PlainPost(ID, "records", 17, "application/x-ndjson; charset=utf-8", "watchdog", None)
+    ) == PlainPost((ID, "records", None), 17, "application/x-ndjson; charset=utf-8", "watchdog")
 
 
 def test_what_is_not_said_is_as_on_the_ordinary_road():
-    assert recognise(head(b"Content-Length: 0")) == PlainPost(ID, "events", 0, "", "app", None)
+    assert recognise(head(b"Content-Length: 0")) == PlainPost((ID, "events", None), 0, "", "app")
 
 
 @pytest.mark.parametrize(

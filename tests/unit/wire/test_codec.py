@@ -167,3 +167,47 @@ def test_an_error_names_the_field_what_was_found_and_what_was_expected():
     with pytest.raises(InvalidInput) as caught:
         codec.decode(b'{"seq":1,"time":1,"type":"metric","name":"m","value":1,"tags":["a",7]}', Metric)
     assert (caught.value.field, caught.value.found, caught.value.expected) == ("tags[1]", "a number 7", "str")
+
+
+class _Named(msgspec.Struct):
+    name: str
+    data: msgspec.Raw = msgspec.Raw()
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+def alone(body):
+    try:
+        return codec.decode(body, _Named)
+    except InvalidInput as error:
+        return str(error)
+
+
+BODIES = st.sampled_from(
+    [
+        b'{"name":"a"}',
+        b' {"name":"b","data":{"x":[1,2]}} ',
+        b'{"name":\n"c"}',
+        b'{"name":"d"}\n{"name":"d"}',
+        b'{"name":"e","data":{"x":1e999}}',
+        b'{"name":"f","data":[1',
+        b"2]}",
+        b'{"name":"\xff"}',
+        b'{"name":"g\xc3',
+        b'\xa9"}',
+        b'{"name":7}',
+        b"[" * 2_000,
+        b"",
+        b"\n",
+        b"null",
+    ]
+)
+
+
+@given(st.lists(BODIES, min_size=1, max_size=6))
+def test_bodies_decoded_together_are_what_each_is_alone(bodies):
+    together = codec.decode_all(bodies, _NAMED)
+    assert [each if isinstance(each, _Named) else str(each) for each in together] == [
+        alone(body) for body in bodies
+    ]
