@@ -14,6 +14,7 @@ from tests.api.conftest import Api
 
 from datacat.api import live
 from datacat.client.api import DatacatClient
+from datacat.query import live as query_live
 from datacat.query.live import Ring
 from datacat.server.http import Protocol, Server
 from datacat.server.notify import Notifier
@@ -81,7 +82,6 @@ class Small:
     def __init__(self, folder):
         built = build(Settings(database=str(folder / "small.db"), durability="normal"))
         self.hub = built.hub
-        self.hub._room = self.hub._room_bytes = 1 << 40
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         config = uvicorn.Config(built.app, http=Protocol, log_config=None, timeout_graceful_shutdown=20)
@@ -98,7 +98,10 @@ class Small:
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, monkeypatch):
+    # However fast the machine is, all that is sent is told.
+    monkeypatch.setattr(query_live, "MOST_TOLD", 1 << 40)
+    monkeypatch.setattr(query_live, "MOST_TOLD_BYTES", 1 << 40)
     service = Small(tmp_path)
     yield service
     service.stop()
