@@ -17,17 +17,15 @@ def rfc3339(microseconds: int) -> str:
     >>> rfc3339(1732380000123456)
     '2024-11-23T16:40:00.123456Z'
     """
-    seconds, fraction = divmod(microseconds, 1_000_000)
-    days, second = divmod(seconds, 86_400)
-    minute, second = divmod(second, 60)
-    hour, minute = divmod(minute, 60)
-    return f"{_date(days)}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z"
+    minutes, rest = divmod(microseconds, 60_000_000)
+    digits = str(rest + 100_000_000)  # cutting these takes half as long as formatting two numbers
+    return f"{_minute(minutes)}{digits[1:3]}.{digits[3:]}Z"
 
 
-@lru_cache(maxsize=1_000)
-def _date(days: int) -> str:
-    """A page of rows has few days; to make one takes several times as long as all the rest."""
-    return (_EPOCH + timedelta(days=days)).date().isoformat()
+@lru_cache(maxsize=4_000)
+def _minute(minutes: int) -> str:
+    """Up to the seconds. A page of rows has few minutes; to make one takes several times as long as all the rest."""
+    return (_EPOCH + timedelta(minutes=minutes)).isoformat()[:17]
 
 
 def parse_timestamp(value: str | int, *, field: str = "timestamp") -> int:

@@ -45,7 +45,6 @@ from datacat.store.sqlite.connect import connect_reader, errors_of
 from datacat.store.sqlite.presence import Presence
 from datacat.store.sqlite.rows import (
     COLUMNS,
-    LEVELS,
     STATE_AT_SQL,
     STATE_SQL,
     id_bytes,
@@ -63,7 +62,7 @@ _PAGE_BYTES: Final = 4 * 1024 * 1024
 _IDS_BETWEEN: Final = "SELECT lower(hex(id)) FROM session WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
 _LAST_CHANGE: Final = "SELECT n FROM change WHERE session = ? AND time <= ? ORDER BY n DESC LIMIT 1"
 _EVENTS: Final = """
-    SELECT e.time, name.name, e.level, e.message, e.data
+    SELECT e.n, e.time, name.name, e.level, e.message, e.data
     FROM event AS e JOIN name ON name.key = e.name
     WHERE e.session = (SELECT key FROM session WHERE id = ?) AND e.n >= ? ORDER BY e.n LIMIT ?
 """
@@ -116,12 +115,7 @@ class SqliteReader:
     def events(self, session_id: str, first: int, limit: int) -> list[EventRow]:
         """A range of one session's events."""
         with self._connection() as database:
-            found = windows.bounded(
-                (0, EventRow(time, name, LEVELS[level], message, Raw(data or "{}")))
-                for time, name, level, message, data in database.execute(
-                    _EVENTS, (id_bytes(session_id), first, limit)
-                )
-            )
+            found = windows.event_rows(database.execute(_EVENTS, (id_bytes(session_id), first, limit)))
             if not found:
                 self._key(database, session_id)
             return [row for _, row in found]

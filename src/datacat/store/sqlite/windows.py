@@ -29,20 +29,18 @@ def events(
         conditions.append("e.level >= ?")
         values.append(level)
     sql, asked = window_sql(_EVENT, session, window, wanted, conditions, values, limit)
-    return bounded(
-        (n, EventRow(time, name, LEVELS[of], message, Raw(data or "{}")))
-        for n, time, name, of, message, data in database.execute(sql, asked)
-    )
+    return event_rows(database.execute(sql, asked))
 
 
-def bounded(rows: Iterable[tuple[int, EventRow]]) -> list[tuple[int, EventRow]]:
-    """Rows, as long as they do not weigh too much."""
+def event_rows(rows: Iterable[Row]) -> list[tuple[int, EventRow]]:
+    """Rows of :data:`_EVENT`, as long as they do not weigh too much."""
     found: list[tuple[int, EventRow]] = []
-    weight = 0
-    for row in rows:
-        found.append(row)
-        weight += row[1].weight
-        if weight >= PAGE_BYTES:
+    room = PAGE_BYTES
+    for n, time, name, level, message, data in rows:
+        data = data or "{}"
+        found.append((n, EventRow(time, name, LEVELS[level], message, Raw(data))))
+        room -= len(data) + len(message or "")
+        if room <= 0:
             break
     return found
 
