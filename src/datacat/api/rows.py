@@ -8,7 +8,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import QueryParameter
 
 from datacat.api.body import read_body
-from datacat.api.dependencies import Ingest, ServerClock, Sessions
+from datacat.api.dependencies import Ingest, Sessions
 from datacat.api.openapi import OK, WRITE_PROBLEMS, TakesEvent, TakesMetric, answers, problems
 from datacat.api.queries import known_id, one_of
 from datacat.api.submit import done
@@ -54,10 +54,10 @@ class EventsController(Controller):
     tags = ["sessions"]
 
     @post(status_code=200, operation_class=TakesEvent, responses={**OK, **WRITE_PROBLEMS})
-    async def log_event(self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock) -> Ok:
+    async def log_event(self, session_id: str, request: AnyRequest, ingest: Ingest) -> Ok:
         """Record one event. A timestamp is RFC 3339, or microseconds since 1970."""
         body = await read_body(request)
-        return await done(ingest, admit.event(known_id(session_id), body, clock.now()), len(body))
+        return await done(ingest, admit.event(known_id(session_id), body, ingest.now()), len(body))
 
     @get(responses={**answers(EventsAnswer, "A page, oldest first."), **_MEANT})
     async def list_events(
@@ -93,12 +93,10 @@ class MetricsController(Controller):
     tags = ["sessions"]
 
     @post(status_code=200, operation_class=TakesMetric, responses={**OK, **WRITE_PROBLEMS})
-    async def log_metric(
-        self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock
-    ) -> Ok:
+    async def log_metric(self, session_id: str, request: AnyRequest, ingest: Ingest) -> Ok:
         """Record one metric. A timestamp is RFC 3339, or microseconds since 1970."""
         body = await read_body(request)
-        return await done(ingest, admit.metric(known_id(session_id), body, clock.now()), len(body))
+        return await done(ingest, admit.metric(known_id(session_id), body, ingest.now()), len(body))
 
     @get(responses={**answers(MetricsAnswer | CurvesAnswer, "A page, oldest first; or curves."), **_MEANT})
     async def list_metrics(

@@ -38,10 +38,10 @@ class SessionsController(Controller):
         operation_class=openapi.TakesCreate,
         responses={**openapi.CREATED, **openapi.problems(400, 413, 415, 422, 429, 503)},
     )
-    async def create_session(self, request: AnyRequest, ingest: Ingest, clock: ServerClock) -> SessionCreated:
+    async def create_session(self, request: AnyRequest, ingest: Ingest) -> SessionCreated:
         """Begin a session. The same id again is the same session; what was not known is filled in."""
         body = await read_body(request)
-        batch = admit.create(body, clock.now())
+        batch = admit.create(body, ingest.now())
         await commit(ingest, batch, len(body))
         return SessionCreated(batch.session_id)
 
@@ -146,22 +146,20 @@ class SessionsController(Controller):
         status_code=200,
         responses={**openapi.OK, **openapi.problems(400, 404, 413, 415, 429, 503)},
     )
-    async def heartbeat(self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock) -> Ok:
+    async def heartbeat(self, session_id: str, request: AnyRequest, ingest: Ingest) -> Ok:
         """The program's main loop is alive."""
         await read_body(request)
-        return await done(ingest, admit.heartbeat(known_id(session_id), clock.now()), 0)
+        return await done(ingest, admit.heartbeat(known_id(session_id), ingest.now()), 0)
 
     @post(
         "/{session_id:str}/end",
         status_code=200,
         responses={**openapi.OK, **openapi.problems(400, 404, 413, 415, 429, 503)},
     )
-    async def end_session(
-        self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock
-    ) -> Ok:
+    async def end_session(self, session_id: str, request: AnyRequest, ingest: Ingest) -> Ok:
         """The program says goodbye. What comes later is still stored."""
         await read_body(request)
-        return await done(ingest, admit.end(known_id(session_id), clock.now()), 0)
+        return await done(ingest, admit.end(known_id(session_id), ingest.now()), 0)
 
     @post(
         "/{session_id:str}/records",

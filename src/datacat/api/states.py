@@ -51,9 +51,7 @@ class StatesController(Controller):
         operation_class=TakesState,
         responses={**OK, **WRITE_PROBLEMS},
     )
-    async def update_state(
-        self, session_id: str, request: AnyRequest, ingest: Ingest, clock: ServerClock
-    ) -> Ok:
+    async def update_state(self, session_id: str, request: AnyRequest, ingest: Ingest) -> Ok:
         """Merge an object into the state: objects merge, all else is replaced, null is a value.
 
         As `application/merge-patch+json` it is an RFC 7396 merge patch, where null removes.
@@ -61,7 +59,7 @@ class StatesController(Controller):
         body = await read_body(request)
         content_type = request.headers.get("content-type", "")
         return await done(
-            ingest, admit.state(known_id(session_id), body, content_type, clock.now()), len(body)
+            ingest, admit.state(known_id(session_id), body, content_type, ingest.now()), len(body)
         )
 
     @get("/changes", responses={**answers(ChangesAnswer, "In the order in which they were made."), **_MEANT})

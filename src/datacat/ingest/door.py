@@ -27,6 +27,10 @@ class Door:
         self._throttle = throttle
         self._clock = clock
 
+    def now(self) -> int:
+        """The time at which what comes in now was received, in microseconds since the epoch."""
+        return self._clock.now()
+
     async def submit(self, batch: Batch, *, size: int) -> Answer:
         """As :meth:`datacat.ingest.committer.Committer.submit`.
 
