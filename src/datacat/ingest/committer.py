@@ -218,7 +218,7 @@ class Committer:
                 batches = [waiting.batch for waiting in turn]
                 began = time.monotonic()
                 committed = commit(writer, batches, self._clock.now())
-                self._answer(turn, committed)
+                self._to_loop(self._answer, turn, committed)
                 now = time.monotonic()
                 self._count(committed, now - began)
                 with self._lock:
@@ -248,13 +248,16 @@ class Committer:
                     self._changed.wait()
 
     def _do(self, work: _Work, writer: Writer) -> None:
-        assert self._loop is not None
         try:
             made = work.do(writer)
         except Exception as error:  # noqa: BLE001  # it is raised where run() is awaited
-            self._loop.call_soon_threadsafe(_settle, work.done, None, error)
+            self._to_loop(_settle, work.done, None, error)
         else:
-            self._loop.call_soon_threadsafe(_settle, work.done, made, None)
+            self._to_loop(_settle, work.done, made, None)
+
+    def _to_loop(self, call: Callable[..., None], *arguments: Any) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(call, *arguments)
 
     def _count(self, committed: Committed, seconds: float) -> None:
         counts = self.counts
@@ -273,10 +276,15 @@ class Committer:
 
     def _answer(self, group: list[_Waiting], committed: Committed) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(_tell, group, committed.outcomes)
+        for waiting, outcome in zip(group, committed.outcomes, strict=True):
+            try:
+                waiting.answered(outcome)
+            except Exception:
+                # Others wait behind it.
+                logger.exception("an answer for session %s could not be given", waiting.batch.session_id)
         if self._committed is not None:
             # A turn later: whoever waits for an answer goes before whoever looks on.
-            self._loop.call_soon_threadsafe(self._loop.call_soon, self._committed, committed.folds)
+            self._loop.call_soon(self._committed, committed.folds)
 
 
 def commit(writer: Writer, batches: list[Batch], received: int) -> Committed:
@@ -326,15 +334,6 @@ def _settle(done: "asyncio.Future[Any]", made: Any, error: Exception | None) -> 
         done.set_exception(error)
     else:
         done.set_result(made)
-
-
-def _tell(group: list[_Waiting], outcomes: list[Outcome]) -> None:
-    for waiting, outcome in zip(group, outcomes, strict=True):
-        try:
-            waiting.answered(outcome)
-        except Exception:
-            # Others wait behind it.
-            logger.exception("an answer for session %s could not be given", waiting.batch.session_id)
 
 
 def _resolve(answered: "asyncio.Future[Answer]", outcome: Outcome) -> None:
