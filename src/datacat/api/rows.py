@@ -1,12 +1,11 @@
 """``/api/sessions/{id}/events`` and ``/metrics``: record one, and read them a page at a time."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Annotated, Any, get_args
 
 from litestar import Controller, Request, Response, get, post
 from litestar.params import QueryParameter
 
+from datacat.api.answer import answer
 from datacat.api.body import read_body
 from datacat.api.dependencies import Ingest, Sessions
 from datacat.api.openapi import OK, WRITE_PROBLEMS, TakesEvent, TakesMetric, answers, problems
@@ -20,7 +19,6 @@ from datacat.model.records import Level
 from datacat.query import pages, sessions
 from datacat.query.curves import REDUCTIONS, Reduction, curves
 from datacat.store.port import Wanted
-from datacat.wire.codec import encode
 from datacat.wire.timestamps import parse_moment
 
 AnyRequest = Request[Any, Any, Any]
@@ -81,7 +79,7 @@ class EventsController(Controller):
         """
         wanted = _wanted(names, since, until, least_level=one_of(level, "level", get_args(Level)))
         asked = pages.Asked(after, before, limit)
-        return await _answer(
+        return await answer(
             lambda: pages.events(reader, sessions.find(reader, known_id(session_id)), asked, wanted)
         )
 
@@ -131,11 +129,11 @@ class MetricsController(Controller):
         how: Reduction = one_of(aggregate, "aggregate", REDUCTIONS)
         if max_points is not None:
             _not_both(after, before)
-            return await _answer(
+            return await answer(
                 lambda: curves(reader, sessions.find(reader, known_id(session_id)), wanted, how, max_points)
             )
         asked = pages.Asked(after, before, limit)
-        return await _answer(
+        return await answer(
             lambda: pages.metrics(reader, sessions.find(reader, known_id(session_id)), asked, wanted)
         )
 
@@ -158,7 +156,3 @@ def _not_both(after: int | None, before: int | None) -> None:
             found="after or before",
             expected="from and to",
         )
-
-
-async def _answer(read: Callable[[], Any]) -> Response[bytes]:
-    return Response(await asyncio.to_thread(lambda: encode(read())), media_type="application/json")

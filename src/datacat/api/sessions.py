@@ -8,6 +8,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from datacat.api import openapi
+from datacat.api.answer import answer
 from datacat.api.body import read_body
 from datacat.api.dependencies import Ingest, Removing, ServerClock, Sessions
 from datacat.api.queries import AskedScope, StatusList, known_id, named, one_of, statuses_of
@@ -22,7 +23,6 @@ from datacat.model.words import words
 from datacat.query import dossier, sessions
 from datacat.query.summaries import SessionPage, page, state_asked
 from datacat.store.port import Search, Sort
-from datacat.wire.codec import encode
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -135,11 +135,7 @@ class SessionsController(Controller):
         The verdict in a sentence, the exit's details, the hangs with their stacks, the last 100 events, the
         state at the end and 30 seconds before, and the last 20 points of each metric.
         """
-
-        def read() -> bytes:
-            return encode(dossier.dossier(reader, dossier.find(reader, session_id), clock.now()))
-
-        return Response(await asyncio.to_thread(read), media_type="application/json")
+        return await answer(lambda: dossier.dossier(reader, dossier.find(reader, session_id), clock.now()))
 
     @post(
         "/{session_id:str}/heartbeat",

@@ -1,12 +1,11 @@
 """``/api/sessions/{id}/state``: change it, and read it as it was, its changes, the difference of two moments."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, get, post
 from litestar.params import QueryParameter
 
+from datacat.api.answer import answer
 from datacat.api.body import read_body
 from datacat.api.dependencies import Ingest, ServerClock, Sessions
 from datacat.api.openapi import OK, WRITE_PROBLEMS, TakesState, answers, problems
@@ -17,7 +16,6 @@ from datacat.ingest import admit
 from datacat.model.limits import MAX_TIME
 from datacat.query import states
 from datacat.query.states import StateView
-from datacat.wire.codec import encode
 from datacat.wire.timestamps import parse_moment
 
 AnyRequest = Request[Any, Any, Any]
@@ -44,7 +42,7 @@ class StatesController(Controller):
     ) -> Response[bytes]:
         """The state as it was at a moment, by the program's clock."""
         moment = parse_moment(at, field="at") if at else clock.now()
-        return await _answer(lambda: states.at(reader, known_id(session_id), moment))
+        return await answer(lambda: states.at(reader, known_id(session_id), moment))
 
     @post(
         status_code=200,
@@ -74,7 +72,7 @@ class StatesController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="At most so many.")] = 100,
     ) -> Response[bytes]:
         """What changed when: each change as it was sent."""
-        return await _answer(lambda: states.changes(reader, known_id(session_id), after, limit))
+        return await answer(lambda: states.changes(reader, known_id(session_id), after, limit))
 
     @get("/diff", responses={**answers(DiffAnswer, "A JSON Patch, RFC 6902."), **_MEANT})
     async def get_diff(
@@ -93,8 +91,4 @@ class StatesController(Controller):
         """What makes of the state at one moment the state at another, with what was there before."""
         one = parse_moment(since, field="from") if since else 0
         other = parse_moment(until, field="to") if until else clock.now()
-        return await _answer(lambda: states.diff(reader, known_id(session_id), one, other))
-
-
-async def _answer(read: Callable[[], Any]) -> Response[bytes]:
-    return Response(await asyncio.to_thread(lambda: encode(read())), media_type="application/json")
+        return await answer(lambda: states.diff(reader, known_id(session_id), one, other))

@@ -1,6 +1,5 @@
 """``datacat sessions``: a line each, newest first."""
 
-import re
 import time
 from typing import Annotated, Any, Final
 
@@ -10,14 +9,13 @@ from rich.console import Console
 from datacat.cli.service import DEFAULT_URL, STYLES, AsJson, Url, fail, program_of, safe
 from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
+from datacat.model.periods import parse_period
 from datacat.wire.codec import encode
 from datacat.wire.timestamps import rfc3339
 
 JsonObject = dict[str, Any]
 
 _PAGE: Final = 1_000
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_PERIOD: Final = re.compile(r"(\d{1,9})([smhdw])")
 
 _WHEN = "RFC 3339, or how long ago: 30m, 12h, 7d."
 
@@ -94,10 +92,8 @@ def moment(text: str, now: int) -> str:
     >>> moment("2024-11-23T12:00:00Z", 0)
     '2024-11-23T12:00:00Z'
     """
-    match = _PERIOD.fullmatch(text.strip())
-    if match is None:
-        return text
-    return rfc3339(max(0, now - int(match[1]) * _UNITS[match[2]] * 1_000_000))
+    seconds = parse_period(text)
+    return text if seconds is None else rfc3339(max(0, now - seconds * 1_000_000))
 
 
 def length(seconds: float) -> str:

@@ -1,8 +1,6 @@
 """``/api/grafana/flat``: what the panels ask; filtered, limited and downsampled here, not in the browser."""
 
-import asyncio
 import re
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Final, get_args
 
@@ -10,6 +8,7 @@ from litestar import Response, get
 from litestar.params import QueryParameter
 from msgspec import Struct
 
+from datacat.api.answer import answer
 from datacat.api.dependencies import ServerClock, Sessions
 from datacat.api.openapi import answers, problems
 from datacat.api.queries import AskedScope, StatusList, named, one_of, several_of, statuses_of
@@ -21,7 +20,6 @@ from datacat.model.records import Level
 from datacat.query.problems import grouped
 from datacat.query.reliability import MAX_GROUPS
 from datacat.store.port import Aggregate, Bucket, Dimension, ListedProblem, Reader, Scope
-from datacat.wire.codec import encode
 from datacat.wire.timestamps import parse_moment
 
 _MOST_ROWS: Final = 10_000
@@ -59,7 +57,7 @@ def greeting() -> dict[str, str]:
 @get("/api/grafana/flat/summary", tags=["grafana"], responses=_rows_of(rows.SummaryRow, "Exactly one row."))
 async def summary(reader: Sessions, within: AskedScope) -> Response[bytes]:
     """How many sessions there are, how they stand, and how reliable they were; of those that began in the time."""
-    return await _answer(lambda: [rows.summary_row(reader.session_counts(within, None, frozenset(), 1))])
+    return await answer(lambda: [rows.summary_row(reader.session_counts(within, None, frozenset(), 1))])
 
 
 @get(
@@ -89,7 +87,7 @@ async def reliability(
     dimensions: frozenset[Dimension] = (
         frozenset() if by == "none" else several_of(by, "by", get_args(Dimension))
     )
-    return await _answer(
+    return await answer(
         lambda: [
             rows.reliability_row(count)
             for count in reader.session_counts(within, bucket, dimensions, MAX_GROUPS)
@@ -118,7 +116,7 @@ async def list_sessions(
         now = clock.now()
         return [rows.session_row(session, now) for session in found]
 
-    return await _answer(read)
+    return await answer(read)
 
 
 @get("/api/grafana/flat/metrics", tags=["grafana"], responses=_rows_of(rows.MetricRow, "Ascending in time."))
@@ -160,7 +158,7 @@ async def metrics(
             found = reader.metric_of_session(one, metric, within, width, how, max_points)
         return rows.metric_rows(found, one)
 
-    return await _answer(read)
+    return await answer(read)
 
 
 @get("/api/grafana/flat/events", tags=["grafana"], responses=_rows_of(rows.EventRow, "Ascending in time."))
@@ -187,7 +185,7 @@ async def events(
             return [rows.event_row(each) for each in reversed(found)]
         return []
 
-    return await _answer(read)
+    return await answer(read)
 
 
 @get(
@@ -213,7 +211,7 @@ async def list_problems(
         now = clock.now()
         return sorted((rows.problem_row(each, now) for each in found), key=lambda row: row.time)
 
-    return await _answer(read)
+    return await answer(read)
 
 
 @get("/api/grafana/flat/groups", tags=["grafana"], responses=_rows_of(rows.GroupRow, "Most frequent first."))
@@ -225,7 +223,7 @@ async def groups(
 ) -> Response[bytes]:
     """The same hang, or the same crash, counted: how often, in which versions."""
     asked: ProblemKind = one_of(kind, "kind", (HANG, CRASH))
-    return await _answer(lambda: [rows.group_row(group) for group in grouped(reader, asked, within, limit)])
+    return await answer(lambda: [rows.group_row(group) for group in grouped(reader, asked, within, limit)])
 
 
 @get("/api/grafana/flat/state", tags=["grafana"], responses=_rows_of(rows.StateRow, "In the state's order."))
@@ -246,7 +244,7 @@ async def state(
             return []
         return rows.state_rows(session.state if moment is None else reader.state_at(one, moment), _STATE_ROWS)
 
-    return await _answer(read)
+    return await answer(read)
 
 
 @get("/api/grafana/flat/names", tags=["grafana"], responses=_rows_of(rows.NameRow, "A row a name."))
@@ -274,7 +272,7 @@ async def names(
                 found = sorted(name for name in each if name)[:_MOST_NAMES]
         return [rows.NameRow(text=name, value=name) for name in found]
 
-    return await _answer(read)
+    return await answer(read)
 
 
 HANDLERS: Final = (
@@ -289,11 +287,6 @@ HANDLERS: Final = (
     state,
     names,
 )
-
-
-async def _answer(read: Callable[[], Sequence[Struct]]) -> Response[bytes]:
-    body = await asyncio.to_thread(lambda: encode(read()))
-    return Response(body, media_type="application/json")
 
 
 def _session(text: str | None) -> str | None:

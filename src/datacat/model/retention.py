@@ -6,9 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from datacat.model.errors import ConfigurationError
-
-_PERIOD: Final = re.compile(r"([0-9]{1,9})\s*([smhdw])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+from datacat.model.periods import parse_period
 
 _SIZE: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([kKMGT]i?)?B?")
 _BYTES: Final = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
@@ -70,12 +68,12 @@ def retention(retain: str, per_product: str, max_size: str) -> Retention:
 
 
 def _period(setting: str, text: str) -> int:
-    match = _PERIOD.fullmatch(text.strip())
-    if match is None or int(match[1]) == 0:
+    seconds = parse_period(text)
+    if not seconds:
         raise ConfigurationError(
             f"{setting} is a period, a number and s, m, h, d or w behind it, as 30d; found {text.strip()!r}"
         )
-    return int(match[1]) * _SECONDS[match[2]]
+    return seconds
 
 
 def _bytes(setting: str, text: str) -> int:

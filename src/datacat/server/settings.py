@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datacat.model.errors import ConfigurationError
+from datacat.model.retention import Retention, retention
 from datacat.server.logs import LogFormat
 
 
@@ -76,6 +77,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=0, le=3600, description="Seconds that open requests are given when the service stops.")
     ] = 10
 
+    def retention(self) -> Retention:
+        """Which sessions are kept, and for how long; raises ConfigurationError."""
+        return retention(self.retain, self.retain_per_product, self.max_size)
+
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None = None) -> Settings:
     """The settings in force.
@@ -97,7 +102,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | No
     ):
         _check(source, given)
         values |= given
-    return msgspec.convert(values, Settings, strict=False)
+    settings = msgspec.convert(values, Settings, strict=False)
+    settings.retention()  # what is wrong there is told now, before a database is made
+    return settings
 
 
 def split(text: str) -> list[str]:

@@ -13,7 +13,6 @@ from datacat.grafana.export import export_sessions
 from datacat.ingest.committer import Committer
 from datacat.ingest.throttle import Throttle
 from datacat.model.clock import Clock, SystemClock
-from datacat.model.retention import retention
 from datacat.query.live import Hub
 from datacat.server.settings import Settings, split
 from datacat.store.keys import KeyStore
@@ -52,7 +51,7 @@ def build(settings: Settings) -> Service:
         throttle=throttle,
         requests=requests,
         asks_no_key=settings.insecure_no_auth,
-        kept=retention(settings.retain, settings.retain_per_product, settings.max_size),
+        kept=settings.retention(),
         cors_origins=split(settings.cors_origins),
         more_handlers=[export_sessions, *flat.HANDLERS],
     )

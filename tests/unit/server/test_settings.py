@@ -37,6 +37,8 @@ def test_the_environment_writes_booleans_as_words(word):
         ({}, {"DATACAT_PORT": "http"}, "", "environment"),
         ({}, {}, "prot = 8080\n", "prot"),
         ({}, {}, "port = \n", "not TOML"),
+        ({"retain": "soon"}, {}, "", "retain is a period"),
+        ({}, {"DATACAT_MAX_SIZE": "much"}, "", "max_size is a size"),
     ],
 )
 def test_a_wrong_setting_is_told_with_its_source(tmp_path, flags, environ, toml, said):
