@@ -29,11 +29,13 @@ class SlowStore(ModelStore):
     def __init__(self):
         super().__init__()
         self.go = threading.Event()
+        self.begun = threading.Event()
         self.commits = 0
 
     @contextmanager
     def transaction(self):
-        assert self.go.wait(10)
+        self.begun.set()
+        assert self.go.wait(60)
         self.commits += 1
         with super().transaction() as transaction:
             yield transaction
@@ -46,9 +48,9 @@ def test_what_waits_for_one_commit_rides_the_next_together():
         committer = Committer(lambda: store, FakeClock())
         await committer.start()
         first = asyncio.create_task(committer.submit(start(), size=1))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(store.begun.wait, 60)
         others = [asyncio.create_task(committer.submit(event(), size=1)) for _ in range(50)]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         assert not first.done()
         store.go.set()
         answers = await asyncio.gather(first, *others)
@@ -76,9 +78,9 @@ def test_who_has_just_been_answered_is_waited_for():
         )
         await committer.start()
         first = asyncio.create_task(committer.submit(start(), size=1))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(store.begun.wait, 60)
         others = [asyncio.create_task(committer.submit(event(), size=1)) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         store.go.set()
         await first
         assert not any(other.done() for other in others)
@@ -96,7 +98,7 @@ def test_while_more_is_waited_for_other_work_is_done_and_a_stop_waits_no_longer(
         await committer.start()
         await asyncio.gather(*(committer.submit(start(f"{ID[:-1]}{n}"), size=1) for n in range(3)))
         waiting = asyncio.create_task(committer.submit(event(), size=1))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         assert await committer.run(lambda writer: writer is store)
         assert not waiting.done()
         await committer.stop()
@@ -112,9 +114,9 @@ def test_a_full_queue_is_busy_and_what_was_accepted_is_committed_at_the_stop():
         committer = Committer(lambda: store, FakeClock(), Batcher(max_waiting_records=2))
         await committer.start()
         tasks = [asyncio.create_task(committer.submit(start(), size=1))]
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(store.begun.wait, 60)
         tasks += [asyncio.create_task(committer.submit(event(), size=1)) for _ in range(2)]
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         with pytest.raises(Busy) as caught:
             await committer.submit(event(), size=1)
         assert caught.value.retry_after >= 1
