@@ -142,6 +142,7 @@ KEPT = {
     "two hosts": ([post(b"events", EVENT, b"Host: y")], [200]),
     "gzip": ([post(b"events", EVENT, b"Content-Encoding: gzip")], [400]),
     "identity": ([post(b"events", EVENT, b"Content-Encoding: identity")], [200]),
+    "a page of another origin": ([post(b"events", EVENT, b"Origin: http://elsewhere")], [403]),
     "all that a browser sends": (
         [
             post(
@@ -151,7 +152,7 @@ KEPT = {
                 b"Accept: text/html",
                 b"Accept-Encoding: gzip, br, zstd",
                 b"Accept-Language: de",
-                b"Origin: http://elsewhere",
+                b"Origin: http://x",
                 b"Cookie: a=b",
                 b"X-Forwarded-For: 10.0.0.1",
             )

@@ -207,6 +207,37 @@ def test_pages_of_other_origins_are_answered_only_where_that_is_asked_for(shared
         service.stop()
 
 
+@pytest.mark.parametrize("origin", ["https://other.example", "null", "http://127.0.0.1:1"])
+def test_a_page_of_another_origin_records_nothing_where_no_key_is_needed(shared_service, origin):
+    api = Api(shared_service.url)
+    session_id = api.create()
+    # What a browser sends for any page without asking first.
+    simple = {"Origin": origin, "Content-Type": "text/plain"}
+    refused = api.raw("POST", f"/api/sessions/{session_id}/events", b'{"name":"e"}', **simple)
+    assert (refused.status, refused.json()["code"], refused.json()["found"]) == (
+        403,
+        "origin_refused",
+        origin,
+    )
+    assert f"--cors-origins {origin}" in refused.json()["detail"]
+    assert api.call("GET", f"/api/sessions/{session_id}/events")[1]["events"] == []
+    assert api.raw("GET", f"/api/sessions/{session_id}", Origin=origin).status == 200
+
+
+def test_our_own_pages_those_asked_in_and_whoever_has_a_key_may_record(api, bearer, shared_service, tmp_path):
+    other = {"Origin": "https://board.example"}
+    assert api.raw("POST", "/api/sessions", b"{}", **other, **bearer("admin")).status == 200
+    ours = Api(shared_service.url)
+    assert ours.raw("POST", "/api/sessions", b"{}", Origin=ours.url).status == 200
+    for origins in ("https://board.example", "*"):
+        service = Service(tmp_path / f"{len(origins)}.db", "--cors-origins", origins)
+        try:
+            asked_in = Api(service.url)
+            assert asked_in.raw("POST", "/api/sessions", b"{}", **other).status == 200
+        finally:
+            service.stop()
+
+
 @pytest.mark.parametrize("path", ["/api/live", "/api/sessions/{}/live?last=1"])
 def test_a_stream_ends_when_its_key_is_revoked(kept, api, bearer, path):
     session_id = api.call("POST", "/api/sessions", **bearer("admin"))[1]["session_id"]

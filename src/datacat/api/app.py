@@ -55,7 +55,7 @@ def create_app(
         requests: how many were answered.
         kept: which sessions, and for how long; None for all of them.
         asks_no_key: let everybody in, whatever keys there are.
-        cors_origins: whose pages may ask from a browser.
+        cors_origins: whose pages may ask from a browser, and record where no key is needed.
         more_handlers: routes of other stations, such as the Grafana export.
     """
 
@@ -65,7 +65,7 @@ def create_app(
         # Closed first: the last one to close folds the log into the file, and must be the writer.
         with closing(open_reader()) as reader, closing(open_keys()) as keys:
             app.state.reader = reader
-            app.state.gate = Gate(keys, asks_none=asks_no_key)
+            app.state.gate = Gate(keys, asks_none=asks_no_key, origins=cors_origins)
             app.state.janitor = Janitor(ingest, reader, clock, kept or Retention())
             async with Liveness(ingest, reader, clock).running(), app.state.janitor.running():
                 yield

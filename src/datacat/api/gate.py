@@ -2,14 +2,18 @@
 
 Where no key was ever made, or none is to be asked, everybody may do everything; from the first key on each
 request needs one. Every path needs one unless it is named here, so that a new one is never open by mistake.
+
+Where everybody may record, the pages that somebody looks at are not meant by that: a browser sends simple POSTs
+for any page, to this machine too, and says so by their Origin (Fetch Standard).
 """
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from datacat.model.errors import KeyForbids, KeyRefused
+from datacat.model.errors import KeyForbids, KeyRefused, OriginRefused
 from datacat.model.keys import Grant, KeyScope, grant_of, opens, parse_key
 from datacat.store.keys import KeyReader
 
@@ -27,11 +31,13 @@ class Gate:
     Args:
         keys: those that there are.
         asks_none: let everybody in.
+        origins: whose pages may record where no key is needed, beside our own; ``*`` for all.
     """
 
-    def __init__(self, keys: KeyReader, *, asks_none: bool) -> None:
+    def __init__(self, keys: KeyReader, *, asks_none: bool, origins: Collection[str] = ()) -> None:
         self._keys = keys
         self._asks_none = asks_none
+        self._origins = origins
 
     def grant(self, authorization: str | None) -> Grant:
         """What whoever sends this header may do; None where there is none.
@@ -80,6 +86,17 @@ class Gate:
             )
         return grant
 
+    def check_origin(self, origin: str | None, host: str) -> None:
+        """Let a page record that was asked in, or that is of this service, which was asked as ``host``.
+
+        Raises:
+            OriginRefused: it is of another origin.
+        """
+        if origin is None or origin in self._origins or "*" in self._origins:
+            return
+        if origin.partition("://")[2].lower() != host.lower():
+            raise OriginRefused(origin)
+
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:  # see below
     """Let a request through, with ``auth`` as its grant.
@@ -89,6 +106,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
 
     Raises:
         KeyRefused, KeyForbids: see :meth:`Gate.admit`.
+        OriginRefused: see :meth:`Gate.check_origin`.
     """
     path = connection.scope["path"]
     if any(path == each or path.startswith(f"{each}/") for each in _OPEN):
@@ -96,4 +114,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
         return
     gate: Gate = connection.app.state.gate
     needed = _SCOPES.get(str(connection.scope.get("method")), "admin")
-    connection.scope["auth"] = gate.admit(connection.headers.get("authorization"), needed)
+    headers = connection.headers
+    grant = connection.scope["auth"] = gate.admit(headers.get("authorization"), needed)
+    if grant is _ANYBODY and needed != "read":
+        gate.check_origin(headers.get("origin"), headers.get("host", ""))

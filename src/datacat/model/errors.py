@@ -101,6 +101,17 @@ class KeyForbids(DatacatError, PermissionError):
         return cls(f"this key is for the product {bound!r} alone, and this is of {of}: use a key of that one")
 
 
+class OriginRefused(DatacatError, PermissionError):
+    """A page in a browser, of an origin that was not asked in, wants to record where no key is needed."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"a page of {origin[:100]} may not record here: start the service with --cors-origins {origin[:100]} "
+            "if it is meant to"
+        )
+        self.origin = origin
+
+
 class StoreError(DatacatError):
     """The database cannot do what was asked; what was stored is untouched.
 

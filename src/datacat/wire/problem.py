@@ -14,6 +14,7 @@ from datacat.model.errors import (
     InvalidInput,
     KeyForbids,
     KeyRefused,
+    OriginRefused,
     RateLimited,
     SequenceGap,
     StoreError,
@@ -32,6 +33,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "key_unknown": (401, "The key is not known"),
     "key_revoked": (401, "The key is revoked"),
     "key_forbids": (403, "The key is not good for this"),
+    "origin_refused": (403, "Pages of this origin may not record"),
     "unknown_session": (404, "No such session"),
     "unknown_path": (404, "No such path"),
     "method_not_allowed": (405, "The path does not know this method"),
@@ -124,6 +126,8 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
             }
         case KeyForbids():
             return problem("key_forbids", str(error), field="Authorization"), {}
+        case OriginRefused():
+            return problem("origin_refused", str(error), field="Origin", found=error.origin[:100]), {}
         case RateLimited():
             return problem("rate_limited", str(error)), {"Retry-After": str(error.retry_after)}
         case Busy():
