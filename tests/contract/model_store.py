@@ -17,28 +17,20 @@ from datacat.model.records import EMPTY, Event, Metric, Origin
 from datacat.model.session import Change, Session
 from datacat.model.state import JsonObject, merge, remove, value_at
 from datacat.model.words import words
-from datacat.store.port import (
-    Aggregate,
-    Bucket,
+from datacat.store.asked import Aggregate, Bucket, Dimension, Place, Reason, Scope, Search, Wanted, Window
+from datacat.store.found import (
     ChangeRow,
     Deployment,
-    Dimension,
     EventRow,
     Found,
     ListedProblem,
     MetricRow,
     Overdue,
-    Place,
     ProblemCount,
-    Reason,
-    Scope,
-    Search,
     SeriesPoint,
     SessionCount,
     Size,
     TimedEvent,
-    Wanted,
-    Window,
 )
 from datacat.store.sqlite.rows import LEVELS
 from datacat.store.sqlite.sums import METRIC_SPANS

@@ -26,7 +26,8 @@ from datacat.model.records import (
     State,
 )
 from datacat.query import dossier, pages, sessions
-from datacat.store.port import Place, Reader, Scope, Wanted, Window, Writer
+from datacat.store.asked import Place, Scope, Wanted, Window
+from datacat.store.port import Reader, Writer
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 

@@ -15,7 +15,8 @@ from datacat.model.errors import UnknownSession
 from datacat.model.lifecycle import Status
 from datacat.model.problems import ProblemKind
 from datacat.model.records import Batch, Event, Exit, Metric, Origin, Record, Start, State
-from datacat.store.port import Aggregate, Dimension, Place, Reader, Scope, Search, Sort, Wanted, Window
+from datacat.store.asked import Aggregate, Dimension, Place, Scope, Search, Sort, Wanted, Window
+from datacat.store.port import Reader
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.rows import LEVELS
 from datacat.store.sqlite.writer import SqliteWriter

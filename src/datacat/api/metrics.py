@@ -22,7 +22,9 @@ from datacat.ingest.janitor import Janitor, Removed
 from datacat.ingest.throttle import Throttle
 from datacat.query.live import Hub
 from datacat.query.reliability import MAX_GROUPS
-from datacat.store.port import Reader, Reason, Scope, SessionCount, Size
+from datacat.store.asked import Reason, Scope
+from datacat.store.found import SessionCount, Size
+from datacat.store.port import Reader
 from datacat.version import __version__
 
 MOST_VERSIONS: Final = 100

@@ -9,7 +9,7 @@ from litestar.params import QueryParameter, SkipValidation
 from datacat.model.errors import InvalidInput, KeyForbids, UnknownSession
 from datacat.model.ids import parse_session_id
 from datacat.model.lifecycle import Status
-from datacat.store.port import Scope
+from datacat.store.asked import Scope
 from datacat.wire.timestamps import parse_moment
 
 T = TypeVar("T", bound=str)

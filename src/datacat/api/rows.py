@@ -18,7 +18,7 @@ from datacat.model.limits import MAX_TIME
 from datacat.model.records import Level
 from datacat.query import pages, sessions
 from datacat.query.curves import REDUCTIONS, Reduction, curves
-from datacat.store.port import Wanted
+from datacat.store.asked import Wanted
 from datacat.wire.timestamps import parse_moment
 
 AnyRequest = Request[Any, Any, Any]

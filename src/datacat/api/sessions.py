@@ -22,7 +22,7 @@ from datacat.model.records import Answer
 from datacat.model.words import words
 from datacat.query import dossier, sessions
 from datacat.query.summaries import SessionPage, page, state_asked
-from datacat.store.port import Search, Sort
+from datacat.store.asked import Search, Sort
 
 AnyRequest = Request[Any, Any, Any]
 

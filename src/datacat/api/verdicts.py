@@ -14,7 +14,7 @@ from datacat.query import problems as query
 from datacat.query import reliability as health
 from datacat.query.problems import GroupView, ProblemView
 from datacat.query.reliability import ReliabilityView
-from datacat.store.port import Bucket, Dimension
+from datacat.store.asked import Bucket, Dimension
 
 Limit = Annotated[int, QueryParameter(ge=1, le=1_000, description="At most so many.")]
 Kind = Annotated[str | None, QueryParameter(description="hang, crash or lost; all of them without it.")]

@@ -13,7 +13,7 @@ from datacat.api.stream import stream
 from datacat.model.lifecycle import Status
 from datacat.model.session import Session
 from datacat.query import sessions
-from datacat.store.port import Scope
+from datacat.store.asked import Scope
 
 
 @get(

@@ -19,7 +19,9 @@ from datacat.model.problems import CRASH, HANG, ProblemKind
 from datacat.model.records import Level
 from datacat.query.problems import grouped
 from datacat.query.reliability import MAX_GROUPS
-from datacat.store.port import Aggregate, Bucket, Dimension, ListedProblem, Reader, Scope
+from datacat.store.asked import Aggregate, Bucket, Dimension, Scope
+from datacat.store.found import ListedProblem
+from datacat.store.port import Reader
 from datacat.wire.timestamps import parse_moment
 
 _MOST_ROWS: Final = 10_000

@@ -16,7 +16,7 @@ from datacat.model.session import Session
 from datacat.model.titles import sentence
 from datacat.query.problems import GroupView
 from datacat.query.wilson import wilson_interval
-from datacat.store.port import ListedProblem, SeriesPoint, SessionCount, TimedEvent
+from datacat.store.found import ListedProblem, SeriesPoint, SessionCount, TimedEvent
 from datacat.wire.timestamps import rfc3339
 
 

@@ -19,7 +19,9 @@ from datacat.ingest.background import running
 from datacat.ingest.committer import Committer
 from datacat.model.clock import Clock
 from datacat.model.retention import Retention
-from datacat.store.port import Reader, Reason, Scope, Size, Writer
+from datacat.store.asked import Reason, Scope
+from datacat.store.found import Size
+from datacat.store.port import Reader, Writer
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,8 @@ from datacat.ingest.committer import Committer
 from datacat.model.clock import CLOCK_JUMP, Clock
 from datacat.model.lifecycle import CONTACT_LOST
 from datacat.model.records import Batch, Event, Origin
-from datacat.store.port import Overdue, Reader
+from datacat.store.found import Overdue
+from datacat.store.port import Reader
 from datacat.wire.codec import encode
 
 logger = logging.getLogger(__name__)

@@ -11,29 +11,22 @@ from datacat.model.lifecycle import Status
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
 from datacat.model.state import JsonObject
-from datacat.store.port import (
-    Aggregate,
-    Bucket,
+from datacat.store.asked import Aggregate, Bucket, Dimension, Place, Scope, Search, Wanted, Window
+from datacat.store.found import (
     ChangeRow,
     Deployment,
-    Dimension,
     EventRow,
     Found,
     ListedProblem,
     MetricRow,
     Overdue,
-    Place,
     ProblemCount,
-    Reader,
-    Scope,
-    Search,
     SeriesPoint,
     SessionCount,
     Size,
     TimedEvent,
-    Wanted,
-    Window,
 )
+from datacat.store.port import Reader
 
 
 class BoundReader:

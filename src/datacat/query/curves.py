@@ -8,7 +8,9 @@ from msgspec import Raw, Struct
 
 from datacat.model.session import Session
 from datacat.query.downsample import lttb
-from datacat.store.port import Reader, Scope, SeriesPoint, Wanted
+from datacat.store.asked import Scope, Wanted
+from datacat.store.found import SeriesPoint
+from datacat.store.port import Reader
 from datacat.wire.timestamps import rfc3339
 
 Reduction = Literal["avg", "min", "max", "last", "lttb"]

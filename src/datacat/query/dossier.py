@@ -12,7 +12,8 @@ from datacat.model.titles import sentence
 from datacat.query import sessions
 from datacat.query.problems import hangs_of
 from datacat.query.sessions import EventView, SessionHead
-from datacat.store.port import Reader, Wanted, Window
+from datacat.store.asked import Wanted, Window
+from datacat.store.port import Reader
 from datacat.wire.timestamps import rfc3339
 
 BEFORE: Final = 30.0

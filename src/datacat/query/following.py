@@ -23,7 +23,8 @@ from datacat.query.live import Gap
 from datacat.query.news import LEVELS, Kind
 from datacat.query.pages import Asked, page
 from datacat.query.sessions import find
-from datacat.store.port import Reader, Wanted
+from datacat.store.asked import Wanted
+from datacat.store.port import Reader
 from datacat.wire.codec import encode
 from datacat.wire.sse import message
 from datacat.wire.timestamps import rfc3339

@@ -18,7 +18,7 @@ from datacat.model.records import Event, Level, Metric
 from datacat.model.session import Change, Session
 from datacat.query.problems import live_problem
 from datacat.query.summaries import summary
-from datacat.store.port import ChangeRow, EventRow, MetricRow
+from datacat.store.found import ChangeRow, EventRow, MetricRow
 from datacat.wire.codec import encode
 from datacat.wire.timestamps import rfc3339
 

@@ -11,7 +11,9 @@ from typing import Any, Final, Generic, TypeVar
 from msgspec import Raw, Struct
 
 from datacat.model.session import Session
-from datacat.store.port import PAGE_BYTES, EventRow, Reader, Wanted, Window
+from datacat.store.asked import Wanted, Window
+from datacat.store.found import PAGE_BYTES, EventRow
+from datacat.store.port import Reader
 from datacat.wire.timestamps import rfc3339
 
 LOOKED_AT: Final = 100_000

@@ -8,7 +8,9 @@ from msgspec import Struct
 from datacat.model.hangs import read_object
 from datacat.model.problems import CRASH, HANG, Problem, ProblemKind
 from datacat.model.session import Session
-from datacat.store.port import ListedProblem, ProblemCount, Reader, Scope
+from datacat.store.asked import Scope
+from datacat.store.found import ListedProblem, ProblemCount
+from datacat.store.port import Reader
 from datacat.wire.timestamps import rfc3339
 
 _LISTS: Final = ("stacks", "samples")

@@ -5,7 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from datacat.store.port import Deployment, Reader, Scope, SessionCount
+from datacat.store.asked import Scope
+from datacat.store.found import Deployment, SessionCount
+from datacat.store.port import Reader
 from datacat.wire.timestamps import rfc3339
 
 _MOST: Final = 100_000

@@ -11,7 +11,9 @@ from typing import Literal
 from msgspec import Struct
 
 from datacat.query.wilson import wilson_interval
-from datacat.store.port import Bucket, Dimension, Reader, Scope, SessionCount
+from datacat.store.asked import Bucket, Dimension, Scope
+from datacat.store.found import SessionCount
+from datacat.store.port import Reader
 from datacat.wire.timestamps import rfc3339
 
 MAX_GROUPS = 10_000

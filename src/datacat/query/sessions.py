@@ -14,7 +14,9 @@ from datacat.model.errors import UnknownSession
 from datacat.model.lifecycle import Status
 from datacat.model.session import Session
 from datacat.query.problems import HangView, hangs_of
-from datacat.store.port import EventRow, MetricRow, Reader, Scope
+from datacat.store.asked import Scope
+from datacat.store.found import EventRow, MetricRow
+from datacat.store.port import Reader
 from datacat.wire.codec import encode
 from datacat.wire.timestamps import rfc3339
 

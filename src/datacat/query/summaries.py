@@ -16,7 +16,8 @@ from datacat.model.limits import MAX_TIME
 from datacat.model.session import Session
 from datacat.model.state import parse_pointer
 from datacat.model.titles import sentence
-from datacat.store.port import Place, Reader, Scope, Search
+from datacat.store.asked import Place, Scope, Search
+from datacat.store.port import Reader
 from datacat.wire.timestamps import rfc3339
 
 _CURSOR: Final = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f-]{36})")

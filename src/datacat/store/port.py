@@ -7,245 +7,28 @@ suite, in ``tests/contract``.
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any, Final, Literal, Protocol
-
-from msgspec import Raw, Struct
+from typing import Protocol
 
 from datacat.model.fold import Folded
 from datacat.model.lifecycle import Status
-from datacat.model.limits import MAX_TIME
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
 from datacat.model.state import JsonObject
-
-Bucket = Literal["hour", "day", "week"]
-Dimension = Literal["product", "version", "environment"]
-Reason = Literal["asked", "age", "size"]
-"""Why a session was removed."""
-Aggregate = Literal["avg", "min", "max", "sum", "count", "last"]
-"""What one value is made of those within a span of time."""
-
-
-class EventRow(Struct, frozen=True, gc=False):
-    """One stored event."""
-
-    time: int
-    name: str
-    level: str
-    message: str | None
-    data: Raw
-
-    @property
-    def weight(self) -> int:
-        """Roughly, in bytes."""
-        return len(memoryview(self.data)) + len(self.message or "")
-
-
-PAGE_BYTES: Final = 4 * 1024 * 1024
-"""Events of so many bytes are a page, however few they are: one may weigh a megabyte."""
-
-
-class MetricRow(Struct, frozen=True, gc=False):
-    """One stored metric; ``tags`` is a JSON array of text."""
-
-    time: int
-    name: str
-    kind: str
-    value: float
-    unit: str | None
-    tags: Raw
-
-
-class Scope(Struct, frozen=True, kw_only=True):
-    """Which sessions, and which time: from ``since`` on, before ``until``; None asks for all."""
-
-    product: str | None = None
-    version: str | None = None
-    environment: str | None = None
-    since: int | None = None
-    until: int | None = None
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """The first moment, and the first that no longer belongs to it."""
-        return self.since or 0, MAX_TIME + 1 if self.until is None else self.until
-
-    @property
-    def names_nothing(self) -> bool:
-        """Whether it is of all sessions, at least of those in its time."""
-        return self.product is None and self.version is None and self.environment is None
-
-
-class ChangeRow(Struct, frozen=True, gc=False):
-    """One stored change of state: ``merge`` is a JSON object, ``remove`` a JSON array of JSON Pointers."""
-
-    time: int
-    merge: Raw
-    remove: Raw
-
-
-class Window(Struct, frozen=True):
-    """Which rows of a session are looked at: numbered from ``first`` on, before ``until``, from 0."""
-
-    first: int
-    until: int
-    newest_first: bool = False
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """What is wanted of the rows looked at; what is None or empty asks for all.
-
-    ``least_level`` is an event's, ``tags`` are a metric's, and all of them must be there.
-    """
-
-    names: frozenset[str] = frozenset()
-    since: int | None = None
-    until: int | None = None
-    least_level: str = "debug"
-    tags: frozenset[str] = frozenset()
-
-
-Sort = Literal["newest", "oldest", "ended", "longest", "hung"]
-"""In which order sessions are listed: the one that began last first, or first; and of those that have ended the one that
-did so last, or lasted longest; and of those that hung the one that did so longest."""
-
-
-class Place(Struct, frozen=True):
-    """A session's place in an order: what they are ordered by, in microseconds, and the session there."""
-
-    value: int
-    session_id: str
-
-
-class Search(Struct, frozen=True, kw_only=True):
-    """Which sessions are wanted: all of it must be so; what is None or empty asks for all.
-
-    ``tags`` the session has, ``events`` happened in it, ``words`` are in its names and messages; ``state`` has at each of
-    these paths one of these values.
-    """
-
-    scope: Scope = Scope()
-    statuses: frozenset[Status] = frozenset()
-    hostname: str | None = None
-    tags: frozenset[str] = frozenset()
-    events: frozenset[str] = frozenset()
-    words: frozenset[str] = frozenset()
-    state: tuple[tuple[tuple[str, ...], tuple[Any, ...]], ...] = ()
-    sort: Sort = "newest"
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it asks for no more than a scope and statuses, newest first."""
-        return self.sort == "newest" and not (
-            self.hostname or self.tags or self.events or self.words or self.state
-        )
-
-
-class Found(Struct, frozen=True):
-    """Sessions without their states, and the place behind which to go on; None at the end.
-
-    There may be fewer than were asked for, even none, and more behind them: a search looks at a bounded number.
-    """
-
-    sessions: list[Session]
-    next: Place | None
-
-
-class ListedProblem(Struct, frozen=True):
-    """A problem among those of other sessions; ``key`` grows with each that is heard of."""
-
-    key: int
-    session_id: str
-    product: str | None
-    version: str | None
-    environment: str | None
-    problem: Problem
-
-
-class ProblemCount(Struct, frozen=True):
-    """A fingerprint in one version of one product; title and sample session are those of the latest."""
-
-    fingerprint: str
-    product: str | None
-    version: str | None
-    count: int
-    sessions: int
-    first_seen: int
-    last_seen: int
-    title: str
-    sample: str
-
-
-class Deployment(Struct, frozen=True):
-    """What a program is called in all, and when anything of it last came: to the second, in microseconds."""
-
-    product: str | None
-    version: str | None
-    environment: str | None
-    last_seen: int
-
-
-class SessionCount(Struct, frozen=True):
-    """What became of the sessions that began in a bucket; a dimension not asked for is None.
-
-    ``hung`` counts those that hung at any time, ``active`` and ``hung_now`` those that stand so now.
-    """
-
-    bucket: int | None
-    product: str | None
-    version: str | None
-    environment: str | None
-    sessions: int
-    active: int
-    hung_now: int
-    ended: int
-    crashed: int
-    lost: int
-    hung: int
-    hang_seconds: float
-    seconds: float
-
-
-class SeriesPoint(Struct, frozen=True, gc=False):
-    """One value of a series; ``tags`` is a JSON array of text, ``time`` where its span of time begins."""
-
-    time: int
-    name: str
-    kind: str
-    unit: str | None
-    tags: Raw
-    value: float
-
-
-class TimedEvent(Struct, frozen=True, gc=False):
-    """An event among those of many sessions."""
-
-    session_id: str
-    product: str | None
-    version: str | None
-    event: EventRow
-
-
-class Overdue(Struct, frozen=True):
-    """A session that has been silent for longer than it promised; ``last_seq`` is the server's own."""
-
-    session_id: str
-    updated_at: int
-    contact_timeout: float
-    last_seq: int
-
-
-class Size(Struct, frozen=True):
-    """What the database takes, in bytes; ``file`` with what it holds free, ``log`` beside it.
-
-    ``removed`` counts the sessions that are gone whose rows are not yet, ``removals`` those that went, by reason.
-    """
-
-    file: int
-    used: int
-    log: int
-    removed: int
-    removals: dict[Reason, int]
+from datacat.store.asked import Aggregate, Bucket, Dimension, Place, Reason, Scope, Search, Wanted, Window
+from datacat.store.found import (
+    ChangeRow,
+    Deployment,
+    EventRow,
+    Found,
+    ListedProblem,
+    MetricRow,
+    Overdue,
+    ProblemCount,
+    SeriesPoint,
+    SessionCount,
+    Size,
+    TimedEvent,
+)
 
 
 class Transaction(Protocol):

@@ -9,7 +9,7 @@ from datacat.ingest.janitor import Janitor
 from datacat.model.ids import new_session_id
 from datacat.model.records import Batch, End, Event, Origin, Record, Rejected, Start
 from datacat.model.retention import Retention
-from datacat.store.port import Scope
+from datacat.store.asked import Scope
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 from datacat.testing import FakeClock

@@ -9,7 +9,8 @@ from tests.contract.test_stores import Store, new_id
 from datacat.model.errors import KeyForbids, UnknownSession
 from datacat.model.records import Event, Metric, Record, Start
 from datacat.query.bound import BoundReader
-from datacat.store.port import Reader, Scope, Wanted, Window
+from datacat.store.asked import Scope, Wanted, Window
+from datacat.store.port import Reader
 
 OURS, THEIRS = new_id(), new_id()
 EVERYTHING = Window(0, 10)

@@ -4,7 +4,7 @@ from typing import Any
 
 from datacat.model.session import Session
 from datacat.query.pages import LOOKED_AT, Asked, events, window_of
-from datacat.store.port import Wanted, Window
+from datacat.store.asked import Wanted, Window
 
 
 class Nothing:

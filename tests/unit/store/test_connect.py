@@ -8,7 +8,7 @@ from datacat.ingest.committer import commit
 from datacat.model.errors import StoreError, StoreUnavailable
 from datacat.model.lifecycle import Status
 from datacat.model.records import Batch, End, Event, Exit, Metric, Origin, Record, Start
-from datacat.store.port import Scope, Sort, Wanted, Window
+from datacat.store.asked import Scope, Sort, Wanted, Window
 from datacat.store.sqlite import counts, events, problems, retention, search, series, windows
 from datacat.store.sqlite.connect import APPLICATION_ID, _words, connect, migrate, migrations
 from datacat.store.sqlite.reader import SqliteReader

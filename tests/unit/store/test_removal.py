@@ -4,7 +4,7 @@ import pytest
 from tests.contract.test_stores import Store, new_id
 
 from datacat.model.records import Event, Metric, Record, Start, State
-from datacat.store.port import Scope
+from datacat.store.asked import Scope
 from datacat.store.sqlite.checks import check
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.stats import stats

@@ -7,7 +7,8 @@ import apsw
 
 from datacat.model.lifecycle import Status
 from datacat.model.session import Session
-from datacat.store.port import Bucket, Deployment, Dimension, Scope, SessionCount
+from datacat.store.asked import Bucket, Dimension, Scope
+from datacat.store.found import Deployment, SessionCount
 from datacat.store.sqlite.rows import COLUMNS, Row, session_of
 from datacat.store.sqlite.spans import Span, cut
 from datacat.store.sqlite.sums import SESSION_SPANS

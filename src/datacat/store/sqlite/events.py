@@ -7,7 +7,8 @@ from typing import Final
 import apsw
 from msgspec import Raw
 
-from datacat.store.port import EventRow, Scope, TimedEvent
+from datacat.store.asked import Scope
+from datacat.store.found import EventRow, TimedEvent
 from datacat.store.sqlite.counts import scope_sql
 from datacat.store.sqlite.rows import LEVELS, Row, json_text, one_integer, with_hyphens
 

@@ -7,7 +7,8 @@ from msgspec import Raw
 
 from datacat.model.clock import CLOCK_JUMP
 from datacat.model.problems import Problem, ProblemKind
-from datacat.store.port import ListedProblem, Overdue, ProblemCount, Scope
+from datacat.store.asked import Scope
+from datacat.store.found import ListedProblem, Overdue, ProblemCount
 from datacat.store.sqlite.rows import Row, with_hyphens
 
 _COLUMNS: Final = (

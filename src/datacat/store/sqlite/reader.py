@@ -16,28 +16,20 @@ from datacat.model.lifecycle import Status
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
 from datacat.model.state import JsonObject
-from datacat.store.port import (
-    Aggregate,
-    Bucket,
+from datacat.store.asked import Aggregate, Bucket, Dimension, Place, Scope, Search, Sort, Wanted, Window
+from datacat.store.found import (
     ChangeRow,
     Deployment,
-    Dimension,
     EventRow,
     Found,
     ListedProblem,
     MetricRow,
     Overdue,
-    Place,
     ProblemCount,
-    Scope,
-    Search,
     SeriesPoint,
     SessionCount,
     Size,
-    Sort,
     TimedEvent,
-    Wanted,
-    Window,
 )
 from datacat.store.sqlite import counts, events, problems, retention, series, windows
 from datacat.store.sqlite import search as searching

@@ -6,7 +6,7 @@ from typing import Any, Final
 import apsw
 
 from datacat.model.lifecycle import RUNNING, Status
-from datacat.store.port import Size
+from datacat.store.found import Size
 from datacat.store.sqlite import removal
 from datacat.store.sqlite.rows import with_hyphens
 
@@ -39,7 +39,7 @@ def oldest_finished(database: apsw.Connection, limit: int) -> list[str]:
 
 
 def size(database: apsw.Connection, path: Path) -> Size:
-    """See :class:`datacat.store.port.Size`."""
+    """See :class:`datacat.store.found.Size`."""
     page, pages, free = (_number(database, name) for name in ("page_size", "page_count", "freelist_count"))
     log = path.with_name(path.name + "-wal")
     return Size(

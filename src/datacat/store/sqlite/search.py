@@ -11,7 +11,7 @@ import apsw
 
 from datacat.model.session import Session
 from datacat.model.state import ABSENT, value_at
-from datacat.store.port import Search, Sort
+from datacat.store.asked import Search, Sort
 from datacat.store.sqlite import terms
 from datacat.store.sqlite.counts import BY_KEY
 from datacat.store.sqlite.rows import STATE_SQL, Row, one_integer, session_of, state_of

@@ -6,7 +6,8 @@ from typing import Final
 import apsw
 from msgspec import Raw
 
-from datacat.store.port import Aggregate, Scope, SeriesPoint
+from datacat.store.asked import Aggregate, Scope
+from datacat.store.found import SeriesPoint
 from datacat.store.sqlite.counts import scope_sql
 from datacat.store.sqlite.rows import Row
 from datacat.store.sqlite.sums import METRIC_SPANS

@@ -7,7 +7,8 @@ import apsw
 from msgspec import Raw
 
 from datacat.model.limits import MAX_TIME
-from datacat.store.port import PAGE_BYTES, EventRow, MetricRow, Wanted, Window
+from datacat.store.asked import Wanted, Window
+from datacat.store.found import PAGE_BYTES, EventRow, MetricRow
 from datacat.store.sqlite.rows import LEVELS, Row, json_text
 
 _EVENT: Final = (
