@@ -15,7 +15,7 @@ from tests.api.conftest import Api
 from datacat.api import live
 from datacat.client.api import DatacatClient
 from datacat.query import live as query_live
-from datacat.query.live import Ring
+from datacat.query.ring import Ring
 from datacat.server.http import Protocol, Server
 from datacat.server.notify import Notifier
 from datacat.server.settings import Settings

@@ -22,7 +22,8 @@ from datacat.model.clock import Clock
 from datacat.model.errors import DatacatError
 from datacat.query import dossier
 from datacat.query.following import Following, parse_position
-from datacat.query.live import STOPPING, TOO_SLOW, Cut, Hub, Overtaken, Reader, Watch
+from datacat.query.gaps import STOPPING, TOO_SLOW, Cut
+from datacat.query.live import Hub, Overtaken, Reader, Watch
 from datacat.query.news import KINDS, LEVELS, Filter, Kind
 from datacat.query.share import Share
 from datacat.wire import sse

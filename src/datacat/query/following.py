@@ -19,7 +19,7 @@ from datacat.model.errors import InvalidInput
 from datacat.model.limits import MAX_SEQ
 from datacat.model.session import Session
 from datacat.query import news
-from datacat.query.live import Gap
+from datacat.query.gaps import Gap
 from datacat.query.news import LEVELS, Kind
 from datacat.query.pages import Asked, page
 from datacat.query.sessions import find

@@ -22,15 +22,14 @@ from datacat.model.clock import Clock
 from datacat.model.errors import Busy, InvalidInput
 from datacat.model.fold import Folded
 from datacat.model.session import Session
+from datacat.query.gaps import Gap, gap_of
 from datacat.query.news import Commit, Filter, Kind
+from datacat.query.ring import Item, Ring
 from datacat.wire.codec import encode
 from datacat.wire.sse import message
 from datacat.wire.timestamps import rfc3339
 
 MOST_READERS: Final = 200
-MOST_HELD: Final = 10_000
-"""Messages in the ring."""
-MOST_HELD_BYTES: Final = 16 * 1024 * 1024
 
 PERIOD: Final = 1.0
 """Seconds over which what is told is bounded."""
@@ -51,81 +50,6 @@ Later = Callable[[float, Callable[[], None]], Any]
 
 class Overtaken(Exception):
     """What a reader has not yet read is no longer held."""
-
-
-class Gap(Struct, rename={"since": "from"}, omit_defaults=True, kw_only=True):
-    """Something was not told.
-
-    ``reason`` is ``restarted`` (the id is of an earlier run of the service), ``forgotten`` (it is older than what is
-    held), ``too_many`` (more came at once than is told live), or ``other_database`` (the session has fewer rows than
-    the id says). ``since`` is the moment from which it goes on, ``left_out`` counts what is missing by kind, at most,
-    where that is known.
-    """
-
-    reason: str
-    detail: str
-    since: str
-    left_out: dict[Kind, int] = {}
-
-
-class Cut(Struct):
-    """The last message of a stream: ``reason`` is ``too_slow``, ``stopping`` or ``failed``."""
-
-    reason: str
-    detail: str
-
-
-TOO_SLOW: Final = Cut("too_slow", "more came than was read")
-STOPPING: Final = Cut("stopping", "the service is stopping")
-
-
-class _Item(Struct, frozen=True, gc=False):
-    data: bytes
-    kind: str
-    level: int = 0
-    session: "tuple[str | None, str | None, str | None] | None" = None
-    only: Filter | None = None
-
-
-class Ring:
-    """The last messages, numbered from 1 without a gap; the oldest go when there are too many, or too many bytes.
-
-    ``first`` is the number of the oldest that is held, ``last`` that of the newest; ``first`` is ``last + 1`` when
-    none is held.
-    """
-
-    def __init__(self, most: int = MOST_HELD, most_bytes: int = MOST_HELD_BYTES) -> None:
-        self._slots: list[_Item | None] = [None] * most
-        self._most_bytes = most_bytes
-        self.bytes = 0
-        self.first = 1
-        self.last = 0
-
-    def __getitem__(self, number: int) -> _Item:
-        """The message numbered ``number``, which must be held."""
-        item = self._slots[number % len(self._slots)]
-        assert item is not None
-        return item
-
-    def append(self, item: _Item) -> None:
-        """Hold one more; the newest is held whatever it weighs."""
-        self.last += 1
-        self.bytes += len(item.data)
-        while self.first < self.last and (
-            self.last - self.first >= len(self._slots) or self.bytes > self._most_bytes
-        ):
-            self._drop()
-        self._slots[self.last % len(self._slots)] = item
-
-    def clear(self) -> None:
-        """Hold none; the numbers go on."""
-        while self.first <= self.last:
-            self._drop()
-
-    def _drop(self) -> None:
-        self.bytes -= len(self[self.first].data)
-        self._slots[self.first % len(self._slots)] = None
-        self.first += 1
 
 
 class Counts(Struct):
@@ -278,7 +202,7 @@ class Hub:
         """
         place, reason = self._place(wanted, last_id)
         self._admit()
-        gap = None if reason is None else _gap(reason, rfc3339(self._clock.now()))
+        gap = None if reason is None else gap_of(reason, rfc3339(self._clock.now()))
         cover = self._covers.pop(wanted, None) or _Cover(self.ring.last)
         cover.readers += 1
         cover.joined += 1
@@ -419,7 +343,7 @@ class Hub:
         for news in islice(commit.news(self._clock.now()), self._room):
             left[news.kind] -= 1
             data = message(news.kind, news.data, self.id_of(self.ring.last + 1))
-            self.ring.append(_Item(data, news.kind, news.level, names))
+            self.ring.append(Item(data, news.kind, news.level, names))
             self._room -= 1
             self._room_bytes -= len(data)
             if self._room_bytes < 0:
@@ -444,8 +368,8 @@ class Hub:
         now = rfc3339(self._clock.now())
         for wanted, counts in left_out.items():
             if counts and wanted in self._covers:
-                gap = message("gap", encode(_gap("too_many", now, counts)), self.id_of(self.ring.last + 1))
-                self.ring.append(_Item(gap, "gap", only=wanted))
+                gap = message("gap", encode(gap_of("too_many", now, counts)), self.id_of(self.ring.last + 1))
+                self.ring.append(Item(gap, "gap", only=wanted))
         self._wake(last, set(left_out))
 
     def _wake(self, last: int, reached: set[Filter]) -> None:
@@ -459,24 +383,7 @@ class Hub:
                 reader.place = self.ring.last
 
 
-_DETAILS: Final = {
-    "restarted": "the service has been started anew since",
-    "forgotten": "what came since is no longer held here",
-    "too_many": "more came at once than is told live",
-}
-
-
-def _gap(reason: str, since: str, left_out: dict[Kind, int] | None = None) -> Gap:
-    return Gap(
-        reason=reason,
-        detail=f"{_DETAILS[reason]}: what is missing is stored, and GET /api/sessions/{{id}}/events?after=N "
-        "reads on behind the last number that you have of a session",
-        since=since,
-        left_out=left_out or {},
-    )
-
-
-def _wants(wanted: Filter, item: _Item) -> bool:
+def _wants(wanted: Filter, item: Item) -> bool:
     if item.session is None:
         return item.only == wanted
     product, version, environment = item.session

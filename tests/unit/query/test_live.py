@@ -5,8 +5,9 @@ import pytest
 from datacat.model.errors import Busy, InvalidInput
 from datacat.model.fold import fold
 from datacat.model.records import Batch, End, Event, Metric, Origin, Start
-from datacat.query.live import LINGER, MOST_TOLD, PERIOD, Hub, Overtaken, Ring
+from datacat.query.live import LINGER, MOST_TOLD, PERIOD, Hub, Overtaken
 from datacat.query.news import KINDS, LEVELS, Filter
+from datacat.query.ring import Ring
 from datacat.testing import FakeClock
 from datacat.wire.sse import Parser
 
