@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from datacat.cli.options import AsJson, Config, Database
 from datacat.cli.service import STYLES, fail, safe
 from datacat.model.errors import ConfigurationError, StoreError
 from datacat.store.upkeep import Stats, Tell, Upkeep
@@ -18,15 +19,6 @@ from datacat.wire.codec import encode
 from datacat.wire.timestamps import rfc3339
 
 app = typer.Typer(help="Look after the database file.", no_args_is_help=True)
-
-Database = Annotated[
-    str | None,
-    typer.Option(help="The SQLite file. [default: DATACAT_DATABASE, or the settings file's, or datacat.db]"),
-]
-Config = Annotated[
-    Path | None, typer.Option(help="The service's settings file. [default: DATACAT_CONFIG, if that is set]")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 _Result = TypeVar("_Result")
 

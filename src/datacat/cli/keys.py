@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from datacat.cli.options import AsJson, Config, Database
 from datacat.cli.service import fail, safe
 from datacat.client.arguments import label
 from datacat.model.errors import ConfigurationError, StoreError
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from datacat.store.keys import KeyStore
 
 app = typer.Typer(help="Keys: who may record, read and administer.", no_args_is_help=True)
-
-Database = Annotated[
-    str | None, typer.Option(help="The service's SQLite file. [default: DATACAT_DATABASE, or datacat.db]")
-]
-Config = Annotated[Path | None, typer.Option(help="A TOML file with the service's settings.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 
 SCOPES = get_args(KeyScope)
 

@@ -11,7 +11,6 @@ from datacat.wire.codec import encode
 DEFAULT_URL: Final = "http://localhost:8080"
 
 Url = Annotated[str, typer.Option(envvar="DATACAT_URL", help="The service to ask.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the service's JSON instead.")]
 
 STYLES: Final = {
     "active": "green",

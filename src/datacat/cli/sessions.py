@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from datacat.cli.service import DEFAULT_URL, STYLES, AsJson, Url, fail, program_of, safe
+from datacat.cli.options import AsJson
+from datacat.cli.service import DEFAULT_URL, STYLES, Url, fail, program_of, safe
 from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
 from datacat.model.periods import parse_period

@@ -7,12 +7,12 @@ import typer
 from rich.console import Console
 
 from datacat.cli.completion import session_ids
+from datacat.cli.options import AsJson
 from datacat.cli.service import (
     DEFAULT_URL,
     LEVEL_STYLES,
     LONG,
     STYLES,
-    AsJson,
     Url,
     as_text,
     fail,

@@ -6,12 +6,12 @@ import typer
 from msgspec import Struct
 from rich.console import Console
 
+from datacat.cli.options import AsJson
 from datacat.cli.service import (
     DEFAULT_URL,
     LEVEL_STYLES,
     LONG,
     STYLES,
-    AsJson,
     Url,
     as_text,
     fail,
