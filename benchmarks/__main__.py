@@ -17,7 +17,7 @@ from pathlib import Path
 import apsw
 
 import datacat
-from benchmarks import calls, lane, large, live, watching
+from benchmarks import calls, export, lane, large, live, watching
 from benchmarks.batches import request, send_all
 from benchmarks.service import resident_mib, service
 from datacat.client.transport import HttpTransport, Reply, TransportError
@@ -51,6 +51,7 @@ def main() -> None:
                     )
         lane.measure(row)
         large.measure(row)
+        export.measure(row)
         floor(Path(folder) / "floor.db")
         bytes_a_row(Path(folder) / "rows.db")
 
