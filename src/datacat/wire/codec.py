@@ -6,6 +6,7 @@ no number is beyond what a float holds (``1e999``), that data is an object, and 
 nested too deep.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
@@ -341,7 +342,7 @@ def _explain_value(what: str, field: str, body: bytes) -> InvalidInput:
             "number_not_finite",
             f"a number in {where} is beyond what a 64-bit float holds",
             field=field,
-            found=found,
+            found=_beyond(body) or found,
             expected="a finite number",
         )
     if length := _LENGTH.search(what):
@@ -403,6 +404,18 @@ def _value_at(body: bytes, field: str) -> Any:
     ):
         return None
     return value
+
+
+_TEXT_OR_NUMBER: Final = re.compile(r'"(?:[^"\\]|\\.)*"|(-?[0-9]+(?:[.][0-9]+)?(?:[eE][+-]?[0-9]+)?)')
+
+
+def _beyond(body: bytes) -> str:
+    """The first number that no float holds; empty where there is none."""
+    for token in _TEXT_OR_NUMBER.finditer(body.decode(errors="replace")):
+        text = token[1]
+        if text and math.isinf(float(text)):
+            return text if len(text) <= 40 else text[:37] + "…"
+    return ""
 
 
 _JSON_WORDS: Final = {dict: "an object", list: "an array", str: "text", bool: "a boolean", type(None): "null"}

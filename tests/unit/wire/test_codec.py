@@ -163,6 +163,20 @@ def test_any_bytes_give_records_or_a_clear_error(body):
         assert isinstance(codec.decode_batch(body), list)
 
 
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"name":"1e998","data":{"a":[1e5,-1e999]}}', "-1e999"),
+        (b'{"name":"e","data":{"a":' + b"9" * 400 + b"}}", "9" * 37 + "\u2026"),
+        (b'{"name":"e","data":{"a":1e999}', "'"),
+    ],
+)
+def test_a_number_that_no_float_holds_is_shown(body, found):
+    with pytest.raises(InvalidInput) as caught:
+        codec.decode(body, _Named)
+    assert caught.value.found.startswith(found)
+
+
 def test_an_error_names_the_field_what_was_found_and_what_was_expected():
     with pytest.raises(InvalidInput) as caught:
         codec.decode(b'{"seq":1,"time":1,"type":"metric","name":"m","value":1,"tags":["a",7]}', Metric)
