@@ -26,11 +26,12 @@ def shell(service, script, **environ):
 def test_a_script_records_into_the_session_that_it_names(shared_service):
     client = DatacatClient(shared_service.url)
     session_id = client.register_session("backup")
+    disk = '{"disk": {"used": 3}}'
     done = shell(
         shared_service,
         f"{DATACAT} event copied files=12 to=/backup --level warning --message 'not all' --session {session_id}\n"
         f"{DATACAT} metric size -1.5 --unit By --tag disk:a --session {session_id}\n"
-        f"{DATACAT} state step=copy disk.free=12 disk.used=3 --session {session_id}\n",
+        f"{DATACAT} state step=copy disk.free=12 '{disk}' --session {session_id}\n",
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     session = client.get_session(session_id)
@@ -68,7 +69,8 @@ def test_within_a_run_it_is_the_session_of_the_run(shared_service, journals):
     ("command", "code", "told"),
     [
         ("event copied", 1, "of which session?"),
-        ("event copied files --session x", 2, "expected KEY=VALUE, found 'files'"),
+        ("event copied files --session x", 2, "expected KEY=VALUE or a JSON object, found 'files'"),
+        ("state '{a:1}' --session x", 2, "is not a JSON object"),
         ("event copied --session 00000000-0000-4000-8000-000000000000", 1, "404"),
         ("event copied --level bad --session SESSION", 1, "level"),
         ("metric size nan --session SESSION", 1, "value"),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import reduce
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +13,7 @@ from datacat.cli.service import DEFAULT_URL, Url, fail
 from datacat.client.api import DatacatClient
 from datacat.client.claim import offered_by
 from datacat.model.errors import RequestFailed
+from datacat.model.state import JsonObject, merge
 
 SessionId = Annotated[
     str | None,
@@ -23,7 +25,10 @@ SessionId = Annotated[
 ]
 Pairs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="A value is JSON where it can be read so, else text."),
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="A value is JSON where it can be read so, else text. A JSON object will do as well.",
+    ),
 ]
 
 
@@ -36,7 +41,8 @@ def event(
     url: Url = DEFAULT_URL,
 ) -> None:
     """Record an event: datacat event copied files=12 to=/backup."""
-    values = pairs(data or [])
+    named, objects = told(data or [])
+    values = reduce(merge, objects, named)
     _record(session, url, lambda client, of: client.log_event(of, name, values, level=level, message=message))
 
 
@@ -63,26 +69,38 @@ def state(
     """Merge into the state; dots in a key lead into objects: datacat state step=copy disk.free=12."""
     if not changes:
         raise typer.BadParameter("say what is to be merged: datacat state step=copy")
-    merged = nested(pairs(changes))
+    named, objects = told(changes)
+    merged = reduce(merge, objects, nested(named))
     _record(session, url, lambda client, of: client.update_state(of, merged))
 
 
-def pairs(texts: list[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` as an object.
+def told(texts: list[str]) -> tuple[JsonObject, list[JsonObject]]:
+    """Each ``KEY=VALUE`` in one object, and the objects that were given as such.
 
-    >>> pairs(["files=12", "to=/backup", "ok=true", 'open=["w1"]', "note=a=b", "empty="])
-    {'files': 12, 'to': '/backup', 'ok': True, 'open': ['w1'], 'note': 'a=b', 'empty': ''}
+    >>> told(["files=12", "to=/backup", "ok=true", 'open=["w1"]', "note=a=b", "empty="])
+    ({'files': 12, 'to': '/backup', 'ok': True, 'open': ['w1'], 'note': 'a=b', 'empty': ''}, [])
+    >>> told(["step=copy", '{"disk": {"free": 12}}'])
+    ({'step': 'copy'}, [{'disk': {'free': 12}}])
     """
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
+    objects: list[JsonObject] = []
     for text in texts:
+        if text.lstrip().startswith("{"):
+            try:
+                objects.append(msgspec.json.decode(text, type=dict[str, Any]))
+            except msgspec.DecodeError as error:
+                raise typer.BadParameter(f"{text!r} is not a JSON object: {error}") from None
+            continue
         key, equals, value = text.partition("=")
         if not key or not equals:
-            raise typer.BadParameter(f"expected KEY=VALUE, found {text!r}: write {text or 'key'}=…")
+            raise typer.BadParameter(
+                f"expected KEY=VALUE or a JSON object, found {text!r}: write {text or 'key'}=…"
+            )
         try:
             found[key] = msgspec.json.decode(value.encode())
         except msgspec.DecodeError:
             found[key] = value
-    return found
+    return found, objects
 
 
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
