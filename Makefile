@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 UV = $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 PORT ?= 8080
 MINUTES ?= 5
+# Tests wait for half of their time: for disks, for deadlines, for programs that hang on purpose.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak check docs install serve bench lock lock-check format
@@ -32,7 +34,7 @@ serve: $(VENV)/.installed ## run the service on http://127.0.0.1:8080
 	@$(BIN)/datacat serve --port $(PORT)
 
 test: $(VENV)/.installed ## run every test
-	@$(BIN)/pytest -n auto --dist worksteal
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 soak: $(VENV)/.installed ## hurt the service for long: make soak MINUTES=60
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(SOAK)

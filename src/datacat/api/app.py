@@ -58,6 +58,7 @@ def create_app(
         cors_origins: whose pages may ask from a browser, and record where no key is needed.
         more_handlers: routes of other stations, such as the Grafana export.
     """
+    cors = _cors(cors_origins)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -65,7 +66,7 @@ def create_app(
         # Closed first: the last one to close folds the log into the file, and must be the writer.
         with closing(open_reader()) as reader, closing(open_keys()) as keys:
             app.state.reader = reader
-            app.state.gate = Gate(keys, asks_none=asks_no_key, origins=cors_origins)
+            app.state.gate = Gate(keys, asks_none=asks_no_key, invited=cors.is_origin_allowed)
             app.state.janitor = Janitor(ingest, reader, clock, kept or Retention())
             async with Liveness(ingest, reader, clock).running(), app.state.janitor.running():
                 yield
@@ -97,7 +98,7 @@ def create_app(
             "within": Provide(provide_scope),
         },
         guards=[guard],
-        cors_config=_cors(cors_origins) if cors_origins else None,
+        cors_config=cors if cors_origins else None,
         exception_handlers=errors.HANDLERS,
         lifespan=[lifespan],
         openapi_config=openapi.config(),

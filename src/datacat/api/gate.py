@@ -7,7 +7,7 @@ Where everybody may record, the pages that somebody looks at are not meant by th
 for any page, to this machine too, and says so by their Origin (Fetch Standard).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
@@ -31,13 +31,13 @@ class Gate:
     Args:
         keys: those that there are.
         asks_none: let everybody in.
-        origins: whose pages may record where no key is needed, beside our own; ``*`` for all.
+        invited: whether pages of this origin may record where no key is needed, as our own may.
     """
 
-    def __init__(self, keys: KeyReader, *, asks_none: bool, origins: Collection[str] = ()) -> None:
+    def __init__(self, keys: KeyReader, *, asks_none: bool, invited: Callable[[str], bool]) -> None:
         self._keys = keys
         self._asks_none = asks_none
-        self._origins = origins
+        self._invited = invited
 
     def grant(self, authorization: str | None) -> Grant:
         """What whoever sends this header may do; None where there is none.
@@ -92,10 +92,9 @@ class Gate:
         Raises:
             OriginRefused: it is of another origin.
         """
-        if origin is None or origin in self._origins or "*" in self._origins:
+        if origin is None or origin.partition("://")[2].lower() == host.lower() or self._invited(origin):
             return
-        if origin.partition("://")[2].lower() != host.lower():
-            raise OriginRefused(origin)
+        raise OriginRefused(origin)
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:  # see below

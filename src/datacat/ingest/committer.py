@@ -218,11 +218,12 @@ class Committer:
                 batches = [waiting.batch for waiting in turn]
                 began = time.monotonic()
                 committed = commit(writer, batches, self._clock.now())
-                self._to_loop(self._answer, turn, committed)
                 now = time.monotonic()
-                self._count(committed, now - began)
                 with self._lock:
+                    # Before anybody is answered, who would be counted as waiting when it comes back.
                     self._batcher.committed(now - began, now)
+                self._to_loop(self._answer, turn, committed)
+                self._count(committed, now - began)
         finally:
             writer.close()
 

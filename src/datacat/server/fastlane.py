@@ -98,7 +98,7 @@ class Run:
             self._outcomes = [record if isinstance(record, InvalidInput) else None for record in records]
         if sound:
             batch = admit.plain(session_id, *sound)
-            self._door.offer(batch, self.size, self._answered, requests=len(records))
+            self._door.offer(batch, self.size, self._answered, requests=len(set(self.connections)))
         else:
             self._answered(Answer(0, 0, 0))
 
@@ -308,7 +308,8 @@ class FastLane(Protocol):
         self._in_flight += 1
         try:
             if action in _SINGLE:
-                self._run = self._lane.join(self, post, body)
+                run = self._lane.join(self, post, body)
+                self._run = run if self._in_flight else None
             else:
                 self._offer(batch_of(post, body, self._lane.clock.now()), post, body)
         except Exception:  # noqa: BLE001  # whatever it is, the ordinary road meets it again, and answers
@@ -416,15 +417,17 @@ class FastLane(Protocol):
 
     def awaited(self) -> Awaited | None:
         """A request that has begun is awaited here too; what is held waits for us."""
-        if not self._rest:
+        unread = self.flow.write_paused and not self._in_flight
+        if unread or not self._rest:
             return None if self._in_flight else super().awaited()
         if self._wanted == _NO_MORE or self._in_flight:
             return None
         return ("body" if self._wanted else "head"), "lane", self._taken
 
     def give_up(self, awaited: str, seconds: float) -> None:
-        """The ordinary road knows what to say of a request that is not whole."""
-        self._hand_on()
+        """The ordinary road knows what to say of a request that is not whole; what nobody hears is not begun."""
+        if awaited != "answer":
+            self._hand_on()
         super().give_up(awaited, seconds)
 
     def _hand_on(self) -> None:

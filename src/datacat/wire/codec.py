@@ -64,16 +64,16 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 
 def decode_all(bodies: Sequence[bytes], decoder: msgspec.json.Decoder[T]) -> list[T | InvalidInput]:
-    """Each as :func:`decode` would say, or what it would raise: in one step where nothing is wrong with any."""
-    lines = b"\n".join(bodies)
-    if lines.count(b"\n") == len(bodies) - 1:
-        try:
-            values: list[T | InvalidInput] = [*decoder.decode_lines(lines)]
-            _check_text(lines)
-            if len(values) == len(bodies) and not _may_overflow(lines):
-                return values
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass
+    """Each as :func:`decode` would say, or what it would raise: all checked in one step where nothing is wrong with any."""
+    try:
+        # Not as lines: those may share a value, and one body would be read into another.
+        values: list[T | InvalidInput] = [*map(decoder.decode, bodies)]
+        together = b"\n".join(bodies)
+        _check_text(together)
+        if not _may_overflow(together):
+            return values
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
     found: list[T | InvalidInput] = []
     for body in bodies:
         try:
@@ -101,7 +101,10 @@ def check_data(data: Raw, *, field: str = "data") -> Raw:
     if not view or view[0] == _NULL:
         return EMPTY
     if view[0] != _OBJECT:
-        found = _summary(msgspec.json.decode(data))
+        try:
+            found = _summary(msgspec.json.decode(data))
+        except RecursionError as error:
+            raise explain(error, bytes(data)) from None
         raise InvalidInput(
             "not_object",
             f'{field} must be a JSON object, found {found}: wrap it, as in {{"value": …}}',

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from contextlib import contextmanager
 from typing import Any
 
@@ -105,6 +106,39 @@ def test_while_more_is_waited_for_other_work_is_done_and_a_stop_waits_no_longer(
         assert await waiting == Answer(1, 0, 2)
 
     asyncio.run(run())
+
+
+class Watched(Batcher[Any]):
+    """Knows whether it made anybody wait."""
+
+    waited = False
+
+    def pause(self, now):
+        self.waited = self.waited or super().pause(float("-inf")) > 0
+        return super().pause(now)
+
+
+class Slow(Committer):
+    """Loses its turn behind each answer, so that whoever was answered is back before it goes on."""
+
+    def _count(self, committed, seconds):
+        time.sleep(0.005)
+        super()._count(committed, seconds)
+
+
+def test_who_sends_alone_is_never_made_to_wait_for_others():
+    batcher = Watched()
+
+    async def run():
+        committer = Slow(ModelStore, FakeClock(), batcher)
+        await committer.start()
+        await committer.submit(start(), size=1)
+        for _ in range(10):
+            await committer.submit(event(), size=1)
+        await committer.stop()
+
+    asyncio.run(run())
+    assert not batcher.waited
 
 
 def test_a_full_queue_is_busy_and_what_was_accepted_is_committed_at_the_stop():

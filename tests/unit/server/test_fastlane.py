@@ -14,6 +14,7 @@ from datacat.model.errors import Busy, KeyRefused, StoreUnavailable, UnknownSess
 from datacat.model.keys import Grant
 from datacat.model.records import Answer, Rejected
 from datacat.server.fastlane import MAX_RUN, FastLane, Lane
+from datacat.server.patience import Patience
 from datacat.testing import FakeClock
 
 ID = b"01934f5e-0000-7000-8000-0000000000ff"
@@ -41,7 +42,7 @@ class Transport(asyncio.Transport):
     def __init__(self):
         super().__init__()
         self.written = []
-        self.closed = False
+        self.closed = self.aborted = False
         self.reading = True
 
     def write(self, data):
@@ -49,6 +50,9 @@ class Transport(asyncio.Transport):
 
     def close(self):
         self.closed = True
+
+    def abort(self):
+        self.aborted = self.closed = True
 
     def is_closing(self):
         return self.closed
@@ -68,6 +72,7 @@ class Ingest:
 
     def __init__(self):
         self.batches = []
+        self.requests = []
         self.waiting = []
         self.busy = False
 
@@ -75,6 +80,7 @@ class Ingest:
         if self.busy:
             raise Busy("full")
         self.batches.append(batch)
+        self.requests.append(requests)
         self.waiting.append(answered)
 
     def answer(self, outcome=OK, count=None):
@@ -237,11 +243,49 @@ async def test_what_is_wrong_with_one_post_harms_none_that_it_came_with_and_is_s
 
 
 @connected
+async def test_a_body_that_is_cut_off_takes_nothing_of_the_posts_that_it_came_with(connection):
+    begun, other, ended = connection, connection.another(), connection.another()
+    begun.lane.data_received(call(b"events", b'{"name":"x","data":{"k":'))
+    other.lane.data_received(post(b"sound"))
+    ended.lane.data_received(call(b"events", b'}}{"name":"p"}{"name":"q"}'))
+    await connection.settle()
+    connection.ingest.answer()
+    assert connection.ingest.names == ["sound"]
+    assert (begun.answers, other.answers, ended.answers) == (["problem"], ["lane"], ["problem"])
+
+
+@connected
+async def test_a_body_nested_however_deep_harms_none_that_it_came_with(connection):
+    for depth in range(850, 1_000):
+        fresh = Connection()
+        deep = b'{"name":"e","data":' + b"[" * depth + b"]" * depth + b"}"
+        await fresh.receive(call(b"events", deep) + post(b"good"))
+        fresh.ingest.answer()
+        assert fresh.answers == ["problem", "lane"], depth
+
+
+@connected
 async def test_posts_that_are_all_wrong_wait_for_no_commit(connection):
     await connection.receive(post().replace(b"name", b"eman"))
     assert connection.ingest.batches == []
     assert connection.answers == ["problem"]
     assert connection.requests == []
+
+
+@connected
+async def test_as_many_requests_are_expected_again_as_there_are_connections(connection):
+    connection.lane.data_received(post(b"a") * 3)
+    connection.another().lane.data_received(post(b"b"))
+    await connection.settle()
+    assert connection.ingest.requests == [2]
+
+
+@connected
+async def test_a_batch_that_is_refused_at_once_is_not_kept(connection):
+    connection.ingest.busy = True
+    await connection.receive(post() * MAX_RUN)
+    assert len(connection.answers) == MAX_RUN
+    assert connection.lane._run is None
 
 
 @connected
@@ -353,6 +397,21 @@ async def test_whoever_does_not_read_answers_is_not_read_either(connection):
     await connection.settle()
     assert connection.ingest.names == ["a", "b"]
     assert connection.transport.reading
+
+
+@connected
+async def test_whoever_reads_no_answers_and_sends_more_is_given_up_and_nothing_of_it_recorded(connection):
+    await connection.receive(post(b"a"))
+    connection.ingest.answer()
+    connection.transport.get_write_buffer_size = lambda: 100_000
+    connection.lane.pause_writing()
+    await connection.receive(post(b"b"))
+    patience = Patience(20.0)
+    assert [patience.look([connection.lane], now) for now in (0.0, 10.0, 21.0)] == [0, 0, 1]
+    assert connection.transport.aborted
+    await connection.settle()
+    assert connection.ingest.names == ["a"]
+    assert connection.requests == []
 
 
 @connected

@@ -97,11 +97,11 @@ def opened(
             database.close()
 
 
-def connect_reader(path: Path) -> apsw.Connection:
-    """A connection that only reads; WAL lets it never wait for the writer."""
+def connect_reader(path: Path, *, busy_timeout_ms: int = _BUSY_TIMEOUT_MS) -> apsw.Connection:
+    """A connection that only reads; WAL lets it never wait for the writer, but for whoever locks it all."""
     with errors_of(path):
         database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        database.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        database.set_busy_timeout(busy_timeout_ms)
         _tune(database)
         return database
 

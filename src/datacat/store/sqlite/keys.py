@@ -25,13 +25,16 @@ _ALL: Final = f"{_SELECT} ORDER BY created_at, id"
 _ADD: Final = f"INSERT INTO api_key ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608  # constants only
 _REVOKE: Final = "UPDATE api_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 
+_BUSY_TIMEOUT_MS: Final = 100
+"""Keys are asked for in the event loop: behind a lock, all would wait for the one who asks."""
+
 
 class SqliteKeyReader:
     """See :class:`datacat.store.keys.KeyReader`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._database = connect_reader(path)
+        self._database = connect_reader(path, busy_timeout_ms=_BUSY_TIMEOUT_MS)
 
     def find(self, key_id: str) -> Key | None:
         """One row."""

@@ -38,9 +38,9 @@ def event_rows(rows: Iterable[Row]) -> list[tuple[int, EventRow]]:
     found: list[tuple[int, EventRow]] = []
     room = PAGE_BYTES
     for n, time, name, level, message, data in rows:
-        data = data or "{}"
-        found.append((n, EventRow(time, name, LEVELS[level], message, Raw(data))))
-        room -= len(data) + len(message or "")
+        row = EventRow(time, name, LEVELS[level], message, Raw(data or "{}"))
+        found.append((n, row))
+        room -= row.weight
         if room <= 0:
             break
     return found
