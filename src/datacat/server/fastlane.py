@@ -40,7 +40,7 @@ from datacat.model.errors import DatacatError, InvalidInput
 from datacat.model.records import Answer, Batch
 from datacat.server.http import Protocol
 from datacat.server.patience import Awaited
-from datacat.server.plainpost import END, MAX_HEAD_BYTES, PlainPost, Target, recognise
+from datacat.server.plainpost import END, MAX_HEAD_BYTES, PlainPost, Target, may_become_plain, recognise
 from datacat.wire.codec import encode
 from datacat.wire.problem import MEDIA_TYPE, problem_of
 
@@ -285,7 +285,9 @@ class FastLane(Protocol):
                     start = until
                     continue
             if self._in_flight:
-                self._hold()
+                # Of many requests sent at once the last may be cut anywhere: it is no reason to leave the lane.
+                if end >= len(END) or not may_become_plain(data[start:]):
+                    self._hold()
                 break
             self._rest = bytearray()
             super().data_received(data[start:])

@@ -25,6 +25,8 @@ MAX_PLAIN_BODY_BYTES: Final = 256 * 1024
 
 END: Final = b"\r\n\r\n"
 
+_BEGIN: Final = b"POST /api/sessions/"
+
 _REQUEST: Final = re.compile(
     rb"POST /api/sessions/([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
     rb"/(events|metrics|state|heartbeat|records) HTTP/1\.1"
@@ -70,6 +72,15 @@ class PlainPost(Struct, frozen=True, gc=False):
     length: int
     content_type: str
     origin: str
+
+
+def may_become_plain(begun: bytes) -> bool:
+    """Whether a head that has not arrived whole may turn out to be plain.
+
+    >>> may_become_plain(b"POST /api/ses"), may_become_plain(b"GET /api/ses")
+    (True, False)
+    """
+    return len(begun) < MAX_HEAD_BYTES and (begun.startswith(_BEGIN) or _BEGIN.startswith(begun))
 
 
 def recognise(head: bytes) -> PlainPost | None:

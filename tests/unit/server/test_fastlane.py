@@ -337,6 +337,40 @@ async def test_the_rest_of_a_request_goes_where_its_beginning_went(connection):
 
 
 @connected
+async def test_of_requests_sent_at_once_the_last_may_be_cut_anywhere(connection):
+    request = post(b"b")
+    for cut in range(1, len(request)):
+        fresh = Connection()
+        await fresh.receive(post(b"a") + request[:cut])
+        fresh.ingest.answer()
+        await fresh.receive(request[cut:])
+        fresh.ingest.answer()
+        assert fresh.ingest.names == ["a", "b"], cut
+        assert fresh.answers == ["lane", "lane"]
+
+
+@connected
+async def test_the_rest_of_a_head_may_come_before_the_answer_to_what_was_before_it(connection):
+    request = post(b"b")
+    await connection.receive(post(b"a") + request[:10], request[10:20], request[20:] + GET)
+    assert connection.ingest.names == ["a"]
+    connection.ingest.answer()
+    await connection.settle()
+    connection.ingest.answer()
+    await connection.settle()
+    assert connection.ingest.names == ["a", "b"]
+    assert connection.answers == ["lane", "lane", "ordinary"]
+
+
+@connected
+async def test_a_head_that_will_not_be_plain_is_not_waited_for(connection):
+    await connection.receive(post(b"a") + b"GET /heal")
+    connection.ingest.answer()
+    await connection.receive(b"thz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert connection.answers == ["lane", "ordinary"]
+
+
+@connected
 async def test_a_body_may_come_in_many_pieces(connection):
     request = post(b"abcdef")
     await connection.receive(request[:-12], *[bytes([byte]) for byte in request[-12:]])
@@ -511,6 +545,18 @@ async def test_a_request_that_dribbles_in_is_awaited_and_each_anew(connection):
     assert again is not None
     assert again != awaited
     assert again[0] == "head"
+
+
+@connected
+async def test_who_dribbles_a_head_behind_others_is_awaited(connection):
+    await connection.receive(post(b"a") + post(b"b")[:10])
+    assert connection.lane.awaited() is None
+    connection.ingest.answer()
+    awaited = connection.lane.awaited()
+    assert awaited is not None
+    assert awaited[0] == "head"
+    connection.lane.give_up("head", 20.0)
+    assert connection.transport.closed
 
 
 @connected
