@@ -92,11 +92,11 @@ def _protocol(service: Service, *, lane: bool) -> Callable[..., Protocol]:
     if not lane:
         return Protocol
 
-    def admit(authorization: str | None) -> Door:
+    def door(authorization: str | None) -> Door:
         gate: Gate = service.app.state.gate
         return Door(service.ingest, gate.admit(authorization, "ingest"), service.throttle, service.clock)
 
-    return fast_lane(service.ingest, admit, service.requests, service.clock)
+    return fast_lane(door, service.requests, service.clock)
 
 
 def _most_files() -> int:

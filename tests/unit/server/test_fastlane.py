@@ -13,8 +13,9 @@ from datacat.ingest.throttle import Throttle
 from datacat.model.errors import Busy, KeyRefused, StoreUnavailable, UnknownSession
 from datacat.model.keys import Grant
 from datacat.model.records import Answer, Rejected
-from datacat.server.fastlane import MAX_RUN, FastLane, Lane
+from datacat.server.fastlane import FastLane
 from datacat.server.patience import Patience
+from datacat.server.runs import MAX_RUN, Lane
 from datacat.testing import FakeClock
 
 ID = b"01934f5e-0000-7000-8000-0000000000ff"
@@ -113,7 +114,7 @@ class Connection:
                 raise KeyRefused("key_unknown", "bad")
             return Door(ingest, Grant(), Throttle(), clock)
 
-        self.shared = shared or Lane(ingest, admit, Requests(), clock)
+        self.shared = shared or Lane(admit, Requests(), clock)
         self.lane = FastLane(self.shared, config=config, server_state=self.state, app_state={})
         self.lane.connection_made(self.transport)
 
@@ -196,6 +197,23 @@ async def test_connections_that_post_to_one_session_at_once_share_a_batch(connec
     assert connection.ingest.names == ["a", "b"]
     connection.ingest.answer()
     assert connection.answers == other.answers == ["lane"]
+
+
+@pytest.mark.parametrize("outcome", [OK, StoreUnavailable("disk full")])
+def test_one_that_cannot_be_answered_harms_none_that_it_came_with(outcome, caplog):
+    @connected
+    async def run(connection):
+        broken, other = connection, connection.another()
+        broken.lane.data_received(post(b"a"))
+        other.lane.data_received(post(b"b"))
+        await connection.settle()
+        broken.transport.write = None
+        connection.ingest.answer(outcome)
+        assert broken.transport.aborted
+        assert len(other.answers) == 1
+
+    run()
+    assert "could not be given" in caplog.text
 
 
 @pytest.mark.parametrize(
