@@ -7,6 +7,9 @@ from typing import Final
 FIRST: Final = 0.25
 LONGEST: Final = 30.0
 
+_draw: Final = random.SystemRandom().random
+"""Not the module's own: a program that has seeded that must draw the same numbers with us as without."""
+
 
 class Backoff:
     """Grows with each failure, forgets all of them with one success.
@@ -18,7 +21,7 @@ class Backoff:
         longest: seconds; who promised contact must not wait past it.
     """
 
-    def __init__(self, draw: Callable[[], float] = random.random, longest: float = LONGEST) -> None:
+    def __init__(self, draw: Callable[[], float] = _draw, longest: float = LONGEST) -> None:
         self._draw = draw
         self._longest = min(longest, LONGEST)
         self._failures = 0
