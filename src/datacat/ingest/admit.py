@@ -4,7 +4,7 @@ Whatever the road a request came by, it is admitted here and only here: decoded,
 limits, given the server's time where it brought none.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from msgspec import Meta, Raw, Struct, field, json, structs
@@ -125,15 +125,15 @@ def heartbeat(session_id: str, now: int) -> Batch:
     return plain(session_id, Heartbeat(time=now))
 
 
-def together(action: Single, bodies: Sequence[bytes], now: int) -> list[Record | InvalidInput]:
+def together(action: Single, bodies: Sequence[bytes], times: Sequence[int]) -> list[Record | InvalidInput]:
     """What plain calls of one kind bring that arrive together: each body's record, or what is wrong with it."""
     if action == "heartbeat":
-        return [Heartbeat(time=now) for _ in bodies]
+        return [Heartbeat(time=time) for time in times]
     if action == "events":
         events = codec.decode_all(bodies, _event_decoder)
-        return _each(events, _event, now)
+        return _each(events, _event, times)
     metrics = codec.decode_all(bodies, _metric_decoder)
-    return _each(metrics, _metric, now)
+    return _each(metrics, _metric, times)
 
 
 def end(session_id: str, now: int) -> Batch:
@@ -202,12 +202,12 @@ def _metric(asked: MetricBody, now: int) -> Metric:
 
 
 def _each(
-    asked: Iterable[Asked | InvalidInput], made: Callable[[Asked, int], Record], now: int
+    asked: Sequence[Asked | InvalidInput], made: Callable[[Asked, int], Record], times: Sequence[int]
 ) -> list[Record | InvalidInput]:
     records: list[Record | InvalidInput] = []
-    for one in asked:
+    for one, time in zip(asked, times, strict=True):
         try:
-            records.append(one if isinstance(one, InvalidInput) else made(one, now))
+            records.append(one if isinstance(one, InvalidInput) else made(one, time))
         except InvalidInput as error:
             records.append(error)
     return records

@@ -62,7 +62,7 @@ class Run:
         lane: whose it is.
     """
 
-    __slots__ = ("_door", "_lane", "_outcomes", "_target", "bodies", "connections", "sent", "size")
+    __slots__ = ("_door", "_lane", "_outcomes", "_target", "bodies", "connections", "sent", "size", "times")
 
     def __init__(self, target: Target, door: Door, lane: "Lane") -> None:
         self._target = target
@@ -70,21 +70,22 @@ class Run:
         self._lane = lane
         self._outcomes: list[InvalidInput | None] = []
         self.bodies: list[bytes] = []
+        self.times: list[int] = []
         self.connections: list[Poster] = []
         self.size = 0
         self.sent = False
 
-    def send(self, now: int) -> None:
+    def send(self) -> None:
         """Offer what can be admitted; nothing is added from here on."""
         self.sent = True
         try:
-            self._offer(now)
+            self._offer()
         except Exception as error:  # noqa: BLE001  # whatever it is, they are to be told
             self._answered(error)
 
-    def _offer(self, now: int) -> None:
+    def _offer(self) -> None:
         session_id, action, _ = self._target
-        records = admit.together(cast("admit.Single", action), self.bodies, now)
+        records = admit.together(cast("admit.Single", action), self.bodies, self.times)
         sound = [record for record in records if not isinstance(record, InvalidInput)]
         if len(sound) < len(records):
             self._outcomes = [record if isinstance(record, InvalidInput) else None for record in records]
@@ -156,6 +157,7 @@ class Lane:
                 asyncio.get_running_loop().call_soon(self._send)
             self._runs[post.target] = run
         run.bodies.append(body)
+        run.times.append(self.clock.now())
         run.connections.append(connection)
         run.size += len(body)
         if len(run.bodies) == MAX_RUN or run.size > MAX_RUN_BYTES:
@@ -164,9 +166,8 @@ class Lane:
 
     def _send(self) -> None:
         runs, self._runs = self._runs, {}
-        now = self.clock.now()
         for run in runs.values():
-            run.send(now)
+            run.send()
 
     def confirm(self, connections: list[Poster]) -> None:
         """What each of these has sent is durable."""

@@ -1,6 +1,7 @@
 """One connection without a socket: what is taken, what is handed on, and in which order all is answered."""
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
@@ -185,6 +186,15 @@ async def test_what_arrives_at_once_for_a_session_is_one_batch_and_each_post_is_
     connection.ingest.answer()
     assert connection.answers == ["lane"] * 3
     assert connection.state.total_requests == 3
+
+
+@connected
+async def test_each_post_of_a_batch_has_the_time_at_which_it_arrived(connection):
+    ticks = count(1)
+    connection.shared.clock.now = lambda: next(ticks)
+    await connection.receive(post(b"a") + post(b"b"))
+    (batch,) = connection.ingest.batches
+    assert [record.time for record in batch.records] == [1, 2]
 
 
 @connected
