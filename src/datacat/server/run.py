@@ -17,6 +17,7 @@ from datacat.model.errors import ConfigurationError
 from datacat.server.fastlane import fast_lane
 from datacat.server.http import Protocol, Server
 from datacat.server.logs import configure
+from datacat.server.memory import give_memory_back
 from datacat.server.notify import Notifier
 from datacat.server.settings import Settings, check_address, check_tls
 from datacat.server.wiring import Service, asks_for_keys, build, check_store
@@ -58,6 +59,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     check_address(settings, asks_for_keys=asks_for_keys(settings))
     check_store(settings)
     configure(settings.log_level, settings.log_format)
+    give_memory_back()
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_GARBAGE_THRESHOLD)
     service = build(settings)
