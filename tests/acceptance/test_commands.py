@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from datacat.version import __version__
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -76,3 +78,22 @@ def test_every_setting_is_an_option_of_serve():
     shown = datacat("serve", "--help", env={"COLUMNS": "200", "PATH": ""}).stdout
     for name in Settings.__struct_fields__:
         assert f"--{name.replace('_', '-')}" in shown
+
+
+def test_the_version_is_told():
+    told = datacat("--version")
+    assert (told.returncode, told.stdout) == (0, f"datacat {__version__}\n")
+
+
+def test_a_service_that_does_not_run_is_told_with_the_cure():
+    told = datacat("sessions", "--url", f"http://127.0.0.1:{free_port()}")
+    assert told.returncode == 1
+    assert "Connection refused. Does the service run there? datacat doctor looks" in told.stderr
+
+
+def test_a_key_in_a_database_that_was_not_there_is_told_to_be_of_no_use_elsewhere(tmp_path):
+    arguments = ("keys", "create", "ci", "--database", str(tmp_path / "datacat.db"))
+    first, second = datacat(*arguments), datacat(*arguments)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert f"There was no database {tmp_path / 'datacat.db'}: it is made" in first.stderr
+    assert "There was no database" not in second.stderr

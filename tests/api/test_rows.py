@@ -146,10 +146,20 @@ def test_metrics_come_as_curves_of_few_points(api, wave):
     fps, load = curve(api, wave, f"max_points=50&aggregate=max&{WHOLE}")
     assert (fps["name"], fps["unit"], len(fps["points"])) == ("fps", "1", 1)
     assert (load["name"], load["kind"], load["tags"]) == ("load", "gauge", ["cpu:0"])
-    assert 40 <= len(load["points"]) <= 51
+    assert 40 <= len(load["points"]) <= 50
     assert max(point["value"] for point in load["points"]) == 100.0
     times = [point["timestamp"] for point in load["points"]]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 10, 49])
+@pytest.mark.parametrize("aggregate", ["avg", "last", "lttb"])
+def test_there_are_no_more_points_than_asked_for_and_none_from_before_the_time_asked_for(
+    api, wave, most, aggregate
+):
+    (load,) = curve(api, wave, f"name=load&max_points={most}&aggregate={aggregate}&{WHOLE}")
+    assert len(load["points"]) <= most
+    assert min(point["timestamp"] for point in load["points"]) >= "2024-11-23T16:40:00"
 
 
 @pytest.mark.parametrize(("aggregate", "highest"), [("avg", 6), ("min", 1), ("last", 1)])

@@ -1,15 +1,35 @@
 """The commands, gathered."""
 
+from typing import Annotated
+
 import typer
 
 from datacat.cli import db, demo, doctor, flush, grafana, keys, record, run, serve, sessions, show, tail
+from datacat.version import __version__
 
 app = typer.Typer(
     name="datacat",
-    help="A flight recorder for running programs: what was my program doing when it hung or died?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"datacat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def datacat(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """A flight recorder for running programs: what was my program doing when it hung or died?"""
+
+
 app.command()(serve.serve)
 app.command()(demo.demo)
 app.command()(doctor.doctor)

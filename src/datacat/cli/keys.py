@@ -126,11 +126,19 @@ def _open(database: str | None, config: Path | None, *, must_exist: bool = False
     try:
         chosen = settings.load({"database": database}, os.environ, config)
         path = Path(chosen.database).absolute()
-        if must_exist and not path.exists():
+        missing = not path.exists()
+        if must_exist and missing:
             fail(f"there is no database {path}: name the service's with --database")
-        return path, wiring.key_store(chosen)
+        store = wiring.key_store(chosen)
     except (ConfigurationError, StoreError) as error:
         fail(str(error))
+    if missing:
+        told = Console(stderr=True, highlight=False, soft_wrap=True)
+        told.print(
+            f"[yellow]There was no database {safe(path)}: it is made, and only a service of it asks for the key. "
+            "Another's is named with --database.[/]"
+        )
+    return path, store
 
 
 def _view(key: Key) -> dict[str, Any]:

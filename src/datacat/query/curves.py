@@ -61,13 +61,14 @@ def curves(reader: Reader, session: Session, wanted: Wanted, reduction: Reductio
     until = ended + 1 if wanted.until is None else wanted.until
     scope = Scope(since=wanted.since, until=wanted.until)
     spans = max_points if reduction != "lttb" else max_points * _CANDIDATES // 2
-    width = max(1, -(-(until - since) // spans))
+    # Spans begin at multiples of their width, so the time asked for may begin and end within one.
+    width = max(1, -(-(until - since) // (spans - 1)) if spans > 1 else until)
     series: defaultdict[tuple[str, str, str, bytes], list[tuple[int, float]]] = defaultdict(list)
     names: list[str | None] = [*sorted(wanted.names)] or [None]
     for name in names:
         for point in _points(reader, session.id, name, scope, width, reduction, max_points):
             identity = point.name, point.kind, point.unit or "", bytes(point.tags)
-            series[identity].append((point.time, point.value))
+            series[identity].append((max(point.time, since), point.value))
     return Curves(
         [
             Curve(name, kind, unit or None, Raw(tags), _shown(points, reduction, max_points))

@@ -144,6 +144,16 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
             assert "TEMP B-TREE" not in plan, (sql, plan)
 
 
+def test_a_new_database_is_for_its_owner_alone(tmp_path):
+    path = tmp_path / "datacat.db"
+    database = connect(path)
+    database.execute("BEGIN IMMEDIATE; COMMIT")
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == dict.fromkeys(
+        ("datacat.db", "datacat.db-wal", "datacat.db-shm"), 384
+    )
+    database.close()
+
+
 def test_a_database_up_to_date_is_left_as_it_is(tmp_path):
     database = connect(tmp_path / "new.db")
     before = database.total_changes()

@@ -134,6 +134,7 @@ def _make(path: Path) -> None:
             database.pragma("auto_vacuum", "incremental")  # heeded by a file that is still empty
             migrate(database)
             database.close()
+            new.chmod(0o600)  # what programs record is nobody else's; who may read it, the owner decides
             try:
                 os.link(new, path)
             except FileExistsError:
