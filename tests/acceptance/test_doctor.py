@@ -89,6 +89,17 @@ def test_what_answers_in_the_place_of_the_service_is_told_apart(tmp_path, status
         assert list(doctor(tmp_path, "--url", url, "--port", 0)) == [code]
 
 
+def test_the_port_that_is_looked_at_is_that_of_a_service_here_that_is_asked_for(service, tmp_path):
+    done = run_datacat(
+        "doctor",
+        *("--url", service.url, "--database", str(service.database)),
+        cwd=tmp_path,
+        environ={**os.environ, "DATACAT_JOURNAL_DIR": str(tmp_path / "journals")},
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"port {service.port}," in " ".join(done.stdout.split())
+
+
 def test_a_service_that_knows_the_key_not_is_told_from_one_that_wants_one(tmp_path):
     with answering(401) as url:
         assert list(doctor(tmp_path, "--url", url, "--port", 0, DATACAT_KEY="k")) == ["key_refused"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import uuid
 
 import pytest
@@ -43,7 +44,7 @@ def test_sessions_are_a_line_each_newest_first_with_their_verdicts(shared_servic
     assert "killed by SIGKILL" in lines[2]
     assert "saved �[2J [red]" in lines[1]
     assert "\x1b" not in done.stdout
-    assert summary == "3 shown of 1 active, 1 ended, 1 crashed"
+    assert summary == "3 shown; in all 1 active, 1 ended, 1 crashed"
 
 
 def test_as_json_each_line_is_a_session(shared_service, product):
@@ -55,7 +56,7 @@ def test_as_json_each_line_is_a_session(shared_service, product):
 def test_a_limit_says_that_there_is_more(shared_service, product):
     done = sessions(shared_service, "--product", product, "--limit", "2", "--since", "1h")
     assert len(done.stdout.splitlines()) == 3
-    assert "2 shown of" in done.stdout
+    assert "2 shown; in all" in done.stdout
     assert "--limit shows more" in done.stdout
 
 
@@ -77,3 +78,12 @@ def test_what_cannot_be_answered_is_told_and_leaves_with_1(shared_service, argum
     assert (done.returncode, done.stdout) == (1, "")
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_session_that_runs_lasts_until_now_however_quiet_it_is(shared_service):
+    client = DatacatClient(shared_service.url)
+    product, session_id = f"quiet-{uuid.uuid4()}", uuid.uuid4()
+    began = time.time_ns() // 1_000 - 3_700 * 1_000_000
+    line = json.dumps({"seq": 1, "time": began, "type": "start", "product": product})
+    client._pool.request("POST", f"{shared_service.url}/api/sessions/{session_id}/records", body=line)
+    assert "1 h 1 min  running" in sessions(shared_service, "--product", product).stdout

@@ -134,6 +134,8 @@ def test_tail_as_json_goes_on_after_the_service_was_away_and_says_so(service):
         (["--kind", "strange"], 1, "kind is one of session, event"),
         (["--problems", "01934f5e"], 2, "leave out the ID"),
         (["01934f5e", "--product", "editor"], 2, "leave out --product"),
+        (["--problems", "--kind", "event"], 2, "leave out --kind and --level"),
+        (["--problems", "--level", "error"], 2, "leave out --kind and --level"),
     ],
 )
 def test_what_cannot_be_followed_is_told_with_the_cure(shared_service, arguments, code, complaint):

@@ -322,11 +322,11 @@ def _answer(service: Service, proxies: list[str]) -> Iterator[Finding]:
             "set DATACAT_KEY to a key of this service",
         )
     elif status == 403:
-        yield _problem(
-            "key_refused",
+        yield _note(
+            "key_cannot_read",
             f"{url} does not let the key in DATACAT_KEY read",
-            "a key may be for recording alone: then this is well, and datacat show and its like need another",
-            "set DATACAT_KEY to a key that may read",
+            "a key for recording alone is all that a program needs; datacat show and its like need another",
+            "where you want to read, set DATACAT_KEY to a key that may",
         )
     elif status in (407, 502, 504) or (status == 503 and not service.is_datacat):
         yield _problem(

@@ -61,7 +61,7 @@ def gather(url: str, flags: Mapping[str, Any], config: Path | None, environ: Map
         proxies=[name for name in _PROXIES if environ.get(name) or environ.get(name.lower())],
         settings_error=settings_error,
         service=service,
-        port=_port(settings) if settings is not None and serves_here else None,
+        port=_port(settings, url) if settings is not None and serves_here else None,
         database=database,
         disks=list(_disks(database, journals)),
         journals=journals,
@@ -173,7 +173,10 @@ def _settings(
         return None, str(error)
 
 
-def _port(settings: Settings) -> Port:
+def _port(settings: Settings, url: str) -> Port:
+    # Who asks a service here by its port means that one, where no other is set.
+    if settings.port == Settings().port and _is_local(url) and (asked := urllib3.util.parse_url(url).port):
+        settings = msgspec.structs.replace(settings, port=asked)
     taken = settings.port != 0 and _is_taken(settings.host, settings.port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return Port(

@@ -98,7 +98,9 @@ def list_keys(database: Database = None, config: Config = None, as_json: AsJson 
         table.add_row(
             key.id, safe(key.name), scopes, safe(key.product or "all"), rate, made, revoked, style=style
         )
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    # What reads a pipe wants a line for a key, however long it is.
+    console.print(table, width=None if console.is_terminal else console.measure(table).maximum)
 
 
 @app.command()

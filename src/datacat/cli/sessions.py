@@ -12,7 +12,7 @@ from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
 from datacat.model.periods import parse_period
 from datacat.wire.codec import encode
-from datacat.wire.timestamps import rfc3339
+from datacat.wire.timestamps import parse_timestamp, rfc3339
 
 JsonObject = dict[str, Any]
 
@@ -74,7 +74,7 @@ def sessions(
         while True:
             page = client.get_sessions(limit=min(left, _PAGE), cursor=cursor, **filters)
             for session in page["sessions"]:
-                _print(console, session, as_json=as_json)
+                _print(console, session, now, as_json=as_json)
             left -= len(page["sessions"])
             counts, cursor = counts or page["counts"], page["next"]
             if cursor is None or not left:
@@ -114,15 +114,17 @@ def length(seconds: float) -> str:
     return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
 
 
-def _print(console: Console, session: JsonObject, *, as_json: bool) -> None:
+def _print(console: Console, session: JsonObject, now: int, *, as_json: bool) -> None:
     if as_json:
         typer.echo(encode(session))
         return
     status, began = session["status"], session["created_at"]
+    # What it is heard of is not how long it runs: a program may have nothing to say for hours.
+    lasts = max(0, now - parse_timestamp(began)) / 1e6 if session["active"] else session["duration"]
     last = f"  [dim]last event: {safe(session['last_event'])}[/]" if session["last_event"] else ""
     console.print(
         f"[{STYLES[status]}]{status:<7}[/] [dim]{began[:10]} {began[11:19]}[/] {session['id'][:18]}  "
-        f"[bold]{safe(program_of(session))}[/]  {length(session['duration'])}  "
+        f"[bold]{safe(program_of(session))}[/]  {length(lasts)}  "
         f"[{STYLES[status]}]{safe(session['verdict'])}[/]{last}"
     )
 
@@ -133,4 +135,4 @@ def _summary(console: Console, shown: int, counts: JsonObject, *, more: bool) ->
         return
     told = ", ".join(f"[{STYLES[status]}]{count:,} {status}[/]" for status, count in counts.items() if count)
     hint = "  [dim]--limit shows more, datacat show ID one of them[/]" if more else ""
-    console.print(f"[dim]{shown:,} shown of[/] {told}{hint}")
+    console.print(f"[dim]{shown:,} shown; in all[/] {told}{hint}")

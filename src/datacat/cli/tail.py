@@ -69,6 +69,8 @@ def tail(
         )
     if problems and session_id is not None:
         raise typer.BadParameter("--problems is of all sessions: leave out the ID, or say --kind problem")
+    if problems and (kind != _BY_DEFAULT or level is not None):
+        raise typer.BadParameter("--problems shows verdicts alone: leave out --kind and --level")
     try:
         if problems:
             _follow_problems(client, console, filters, as_json=as_json)

@@ -81,7 +81,6 @@ def test_where_all_is_well_nothing_is_found():
         (with_service(status=401), "key_missing", "none is set"),
         (with_service(status=401, has_key=True), "key_refused", "knows not the one"),
         (with_service(status=403), "key_missing", "none is set"),
-        (with_service(status=403, has_key=True), "key_refused", "does not let the key"),
         (with_service(status=502, is_datacat=False), "proxy", "with 502"),
         (with_service(status=503, is_datacat=False), "proxy", "with 503"),
         (with_service(status=407), "proxy", "with 407"),
@@ -119,6 +118,7 @@ def test_a_problem_is_told_with_why_it_matters_and_the_cure(facts, code, said):
         (with_database("empty", detail="it is empty"), "database_not_there"),
         (replace(WELL, journals=Journals(root="/j", set_aside=1)), "journals_set_aside"),
         (with_service(version="1.3.0"), "versions_differ"),
+        (with_service(status=403, has_key=True), "key_cannot_read"),
     ],
 )
 def test_a_note_is_no_problem(facts, code):
