@@ -1,5 +1,6 @@
 """What the API tests speak with: plain HTTP, as any client would."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -40,3 +41,11 @@ class Api:
 def api(request):
     """One service after the other: whichever road a request takes, the answer is the same."""
     return Api(request.getfixturevalue(request.param).url)
+
+
+def wait_for(condition):
+    for _ in range(1_000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never came to be")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import urllib3
 import uvicorn
-from tests.api.conftest import Api
+from tests.api.conftest import Api, wait_for
 
 from datacat.api import live
 from datacat.client.api import DatacatClient
@@ -133,14 +133,6 @@ def silent(url, path):
     connection.settimeout(30)
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     return connection
-
-
-def wait_for(condition):
-    for _ in range(1_000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never came to be")
 
 
 def test_what_happens_is_told_as_it_happens(api, product):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.api.conftest import Api
+from tests.api.conftest import Api, wait_for
 from tests.conftest import Service
 
 from datacat.api.requests import FAST_LANE
@@ -26,6 +26,8 @@ def test_each_request_is_counted_by_its_route_and_known_in_the_log_by_its_id(tal
     for _ in range(3):
         api.call("POST", f"/api/sessions/{session_id}/events", {"name": "saved"})
     api.raw("GET", f"/api/sessions/{session_id}", X_Request_ID="mine-1")
+    # A stream is written down when it is closed, and its reader may have had all of it by then.
+    wait_for(lambda: any(line.get("request_id") == "mine-1" for line in logged(talkative)))
     api.raw("GET", "/api/sessions/0193", X_Request_ID="two words")
     api.raw("GET", "/no/such/path")
     page = api.raw("GET", "/metrics").data.decode()

@@ -2,19 +2,14 @@
 
 import http.client
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from msgspec import Raw
+from benchmarks.export import fill
 from tests.acceptance.faults import resident_bytes
 from tests.conftest import Service
-
-from datacat.ingest.committer import commit
-from datacat.model.records import Batch, End, Event, Metric, Origin, Start
-from datacat.store.sqlite.writer import SqliteWriter
 
 SESSIONS = 100_000
 EXPORT = "/api/grafana/sessions"
@@ -23,23 +18,7 @@ EXPORT = "/api/grafana/sessions"
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     path: Path = tmp_path_factory.mktemp("large") / "datacat.db"
-    writer = SqliteWriter(path, durability="normal")
-    for first in range(0, SESSIONS, 2_000):
-        batches = [
-            Batch(
-                str(uuid.UUID(int=number + 1)),
-                Origin.APP,
-                [
-                    Start(seq=1, time=number, product=f"p{number % 3}", version="1"),
-                    Event(seq=2, time=number, name="saved", data=Raw(b'{"path":"a.txt"}')),
-                    Metric(seq=3, time=number, name="fps", value=60.0),
-                    End(seq=4, time=number + 1_000_000),
-                ],
-            )
-            for number in range(first, first + 2_000)
-        ]
-        commit(writer, batches, first)
-    writer.close()
+    fill(path, 0, SESSIONS)
     service = Service(path)
     yield service
     service.stop()

@@ -97,7 +97,7 @@ class Gate:
         raise OriginRefused(origin)
 
 
-async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:  # see below
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Let a request through, with ``auth`` as its grant.
 
     It awaits nothing; but what is no coroutine the framework sends through another thread, which costs a

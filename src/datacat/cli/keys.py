@@ -67,11 +67,10 @@ def create(
         typer.echo(encode({**_view(key), "key": text}))
         return
     typer.echo(text)
-    told = Console(stderr=True, highlight=False, soft_wrap=True)
-    told.print(f"[dim]{safe(_may(key))}; kept in {safe(path)}. It is not shown again.[/]")
-    told.print("[dim]Set it as DATACAT_KEY where the program or the command runs.[/]")
+    _tell(f"[dim]{safe(_may(key))}; kept in {safe(path)}. It is not shown again.[/]")
+    _tell("[dim]Set it as DATACAT_KEY where the program or the command runs.[/]")
     if first:
-        told.print("[yellow]It is the first: from now on every request needs a key.[/]")
+        _tell("[yellow]It is the first: from now on every request needs a key.[/]")
 
 
 @app.command(name="list")
@@ -135,12 +134,16 @@ def _open(database: str | None, config: Path | None, *, must_exist: bool = False
     except (ConfigurationError, StoreError) as error:
         fail(str(error))
     if missing:
-        told = Console(stderr=True, highlight=False, soft_wrap=True)
-        told.print(
+        _tell(
             f"[yellow]There was no database {safe(path)}: it is made, and only a service of it asks for the key. "
             "Another's is named with --database.[/]"
         )
     return path, store
+
+
+def _tell(text: str) -> None:
+    """Beside the key, which goes to standard output alone."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
 
 
 def _view(key: Key) -> dict[str, Any]:

@@ -19,8 +19,6 @@ JsonObject = dict[str, Any]
 
 _LONGEST_REFUSAL: Final = 65_536
 
-_NO_ANSWER: Final = "Does the service run there? datacat doctor looks for what is wrong"
-
 _SILENCE: Final = 45.0
 """Seconds without a byte after which a stream is taken for dead: three signs of life that did not come."""
 
@@ -185,9 +183,7 @@ class DatacatClient:
                 "GET", self.url + path, headers=headers, timeout=timeout, preload_content=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise RequestFailed(
-                f"GET {self.url}{path}: no answer: {reason_of(error)}. {_NO_ANSWER}"
-            ) from error
+            raise _no_answer("GET", self.url + path, error) from error
         if response.status != 200 or not response.headers.get("Content-Type", "").startswith(MEDIA_TYPE):
             answer = _decoded(response.read(_LONGEST_REFUSAL))
             response.close()
@@ -200,9 +196,7 @@ class DatacatClient:
         try:
             response = self._pool.request(method, self.url + path, body=data, headers=headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise RequestFailed(
-                f"{method} {self.url}{path}: no answer: {reason_of(error)}. {_NO_ANSWER}"
-            ) from error
+            raise _no_answer(method, self.url + path, error) from error
         answer = _decoded(response.data)
         if response.status != 200 or answer is None:
             raise _refusal(method, self.url + path, response.status, answer)
@@ -214,6 +208,13 @@ def _decoded(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except msgspec.MsgspecError:
         return None
+
+
+def _no_answer(method: str, url: str, error: Exception) -> RequestFailed:
+    return RequestFailed(
+        f"{method} {url}: no answer: {reason_of(error)}. "
+        "Does the service run there? datacat doctor looks for what is wrong"
+    )
 
 
 def _refusal(method: str, url: str, status: int, answer: Any) -> RequestFailed:

@@ -35,7 +35,7 @@ from datacat.model.errors import DatacatError, InvalidInput
 from datacat.model.records import Answer, Batch
 from datacat.server.http import Protocol
 from datacat.server.patience import Awaited
-from datacat.server.plainpost import END, MAX_HEAD_BYTES, PlainPost, Target, may_become_plain
+from datacat.server.plainpost import END, MAX_HEAD_BYTES, PlainPost, may_become_plain
 from datacat.server.runs import JSON, OK, Lane, Run, respond
 from datacat.wire.codec import encode
 from datacat.wire.problem import MEDIA_TYPE, problem_of
@@ -64,7 +64,6 @@ class FastLane(Protocol):
         self._closed = False
         self._in_flight = 0
         self._run: Run | None = None
-        self._target: Target | None = None
         self._taken = 0
         self._rest = bytearray()
         self._wanted = 0
@@ -142,15 +141,11 @@ class FastLane(Protocol):
 
     def _admit(self, post: PlainPost, body: bytes) -> bool:
         """Whether it is taken; else it waits for what is in flight, or takes the ordinary road."""
-        if self._in_flight and post.target != self._target:
+        if self._run is not None and post.target != self._run.target:
             return False
-        action = post.target[1]
-        if self._in_flight and action not in _SINGLE:
-            return False
-        self._target = post.target
         self._in_flight += 1
         try:
-            if action in _SINGLE:
+            if post.target[1] in _SINGLE:
                 run = self._lane.join(self, post, body)
                 self._run = run if self._in_flight else None
             else:
@@ -163,7 +158,7 @@ class FastLane(Protocol):
 
     def _offer(self, batch: Batch, post: PlainPost, body: bytes) -> None:
         door = self._lane.door(post.target[2])
-        answered = self._records_answered if post.target[1] == "records" else self._state_answered
+        answered = self._records_answered if post.target[1] == "records" else self.say
         try:
             door.offer(batch, len(body), answered)
         except DatacatError as error:
@@ -189,11 +184,14 @@ class FastLane(Protocol):
         self._answered(now)
 
     def say(self, outcome: Outcome) -> None:
-        """What became of one post that was joined with others."""
-        if isinstance(outcome, Answer):
-            self._respond(200, JSON, OK)
-        else:
+        """What became of one post."""
+        if not isinstance(outcome, Answer):
             self._refuse(outcome)
+        elif outcome.rejected:
+            rejected = outcome.rejected[0]
+            self._refuse(InvalidInput(rejected.code, rejected.message))
+        else:
+            self._respond(200, JSON, OK)
 
     def fail(self) -> None:
         """It cannot be answered: others that were joined with it are all the same."""
@@ -205,15 +203,6 @@ class FastLane(Protocol):
             logger.error("a request of the fast lane failed", exc_info=error)
         found, headers = problem_of(error)
         self._respond(found.status, MEDIA_TYPE, found.body(), *headers.items())
-
-    def _state_answered(self, outcome: Outcome) -> None:
-        if not isinstance(outcome, Answer):
-            self._refuse(outcome)
-        elif outcome.rejected:
-            rejected = outcome.rejected[0]
-            self._refuse(InvalidInput(rejected.code, rejected.message))
-        else:
-            self._respond(200, JSON, OK)
 
     def _records_answered(self, outcome: Outcome) -> None:
         if isinstance(outcome, Answer):

@@ -62,10 +62,10 @@ class Run:
         lane: whose it is.
     """
 
-    __slots__ = ("_door", "_lane", "_outcomes", "_target", "bodies", "connections", "sent", "size", "times")
+    __slots__ = ("_door", "_lane", "_outcomes", "bodies", "connections", "sent", "size", "target", "times")
 
     def __init__(self, target: Target, door: Door, lane: "Lane") -> None:
-        self._target = target
+        self.target = target
         self._door = door
         self._lane = lane
         self._outcomes: list[InvalidInput | None] = []
@@ -84,7 +84,7 @@ class Run:
             self._answered(error)
 
     def _offer(self) -> None:
-        session_id, action, _ = self._target
+        session_id, action, _ = self.target
         records = admit.together(cast("admit.Single", action), self.bodies, self.times)
         sound = [record for record in records if not isinstance(record, InvalidInput)]
         if len(sound) < len(records):

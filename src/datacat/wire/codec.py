@@ -417,7 +417,7 @@ def _beyond(body: bytes) -> str:
     for token in _TEXT_OR_NUMBER.finditer(body.decode(errors="replace")):
         text = token[1]
         if text and math.isinf(float(text)):
-            return text if len(text) <= 40 else text[:37] + "…"
+            return _short(text)
     return ""
 
 
@@ -428,6 +428,9 @@ def _summary(value: Any) -> str:
     """A value in a few words: its kind, and itself where it is short."""
     word = _JSON_WORDS.get(type(value), "a number")
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        text = repr(value)
-        return f"{word} {text if len(text) <= 40 else text[:37] + '…'}"
+        return f"{word} {_short(repr(value))}"
     return word
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "…"

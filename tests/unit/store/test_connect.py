@@ -102,7 +102,7 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
             (1, 1, 1, 1, 1, 2),
         ): "SEARCH m USING PRIMARY KEY (series=? AND level=? AND number>? AND number<?)",
         windows.window_sql(
-            windows._EVENT, 1, Window(0, 9), Wanted(names=frozenset("a"), since=1), ["e.level >= ?"], [2], 9
+            windows.EVENT, 1, Window(0, 9), Wanted(names=frozenset("a"), since=1), ["e.level >= ?"], [2], 9
         ): "SEARCH e USING PRIMARY KEY (session=? AND n>? AND n<?)",
         windows.window_sql(
             windows._METRIC, 1, Window(0, 9, True), Wanted(), ["s.name = ?"], ["x"], 9

@@ -53,11 +53,10 @@ _PAGE_BYTES: Final = 4 * 1024 * 1024
 """Of states as JSON, in one page of sessions."""
 _IDS_BETWEEN: Final = "SELECT lower(hex(id)) FROM session WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
 _LAST_CHANGE: Final = "SELECT n FROM change WHERE session = ? AND time <= ? ORDER BY n DESC LIMIT 1"
-_EVENTS: Final = """
-    SELECT e.n, e.time, name.name, e.level, e.message, e.data
-    FROM event AS e JOIN name ON name.key = e.name
-    WHERE e.session = (SELECT key FROM session WHERE id = ?) AND e.n >= ? ORDER BY e.n LIMIT ?
-"""
+_EVENTS: Final = (
+    f"SELECT {windows.EVENT} "  # noqa: S608  # constants only
+    "WHERE e.session = (SELECT key FROM session WHERE id = ?) AND e.n >= ? ORDER BY e.n LIMIT ?"
+)
 _METRICS: Final = """
     SELECT m.time, s.name, s.kind, m.value, s.unit, s.tags
     FROM metric AS m JOIN series AS s ON s.key = m.series

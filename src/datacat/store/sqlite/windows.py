@@ -11,7 +11,7 @@ from datacat.store.asked import Wanted, Window
 from datacat.store.found import PAGE_BYTES, EventRow, MetricRow
 from datacat.store.sqlite.rows import LEVELS, Row, json_text
 
-_EVENT: Final = (
+EVENT: Final = (
     "e.n, e.time, name.name, e.level, e.message, e.data FROM event AS e CROSS JOIN name ON name.key = e.name"
 )
 _METRIC: Final = "e.n, e.time, s.name, s.kind, e.value, s.unit, s.tags FROM metric AS e CROSS JOIN series AS s ON s.key = e.series"
@@ -29,12 +29,12 @@ def events(
     if level := LEVELS.index(wanted.least_level):
         conditions.append("e.level >= ?")
         values.append(level)
-    sql, asked = window_sql(_EVENT, session, window, wanted, conditions, values, limit)
+    sql, asked = window_sql(EVENT, session, window, wanted, conditions, values, limit)
     return event_rows(database.execute(sql, asked))
 
 
 def event_rows(rows: Iterable[Row]) -> list[tuple[int, EventRow]]:
-    """Rows of :data:`_EVENT`, as long as they do not weigh too much."""
+    """Rows of :data:`EVENT`, as long as they do not weigh too much."""
     found: list[tuple[int, EventRow]] = []
     room = PAGE_BYTES
     for n, time, name, level, message, data in rows:
