@@ -2,6 +2,7 @@
 
 import signal
 import time
+from datetime import datetime
 
 import pytest
 from tests.acceptance.programs import run, sessions_of
@@ -17,6 +18,10 @@ def left(service, product, code, **variables):
     assert flush(service.url).returncode == 0
     (session,) = sessions_of(service.url, product)
     return session, done
+
+
+def seconds(moment):
+    return datetime.fromisoformat(moment).timestamp()
 
 
 @pytest.mark.parametrize(
@@ -83,3 +88,24 @@ session.end()
     assert (parent["status"], parent["cause"]) == ("ended", "clean")
     assert child["parent_session_id"] == parent["id"]
     assert [event["name"] for event in child["events"]] == ["working"]
+
+
+def test_a_program_that_was_killed_while_hung_was_hung_until_then_whatever_it_recorded_last(
+    service, journals
+):
+    code = """
+session.start_heartbeat_monitor(timeout=0.2, check_interval=0.1)
+session.heartbeat()
+time.sleep(3.3)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    session, _ = left(service, "hung", code)
+    assert session["cause"] == "killed_while_hung"
+    (hang,) = (event for event in session["events"] if event["name"] == "application_appears_hung")
+    assert seconds(session["ended_at"]) - seconds(hang["timestamp"]) >= 2
+
+
+def test_a_program_that_was_killed_after_a_quiet_time_lived_until_then(service, journals):
+    session, _ = left(service, "quiet", "time.sleep(2.3); os.kill(os.getpid(), signal.SIGKILL)")
+    assert (session["cause"], session["events"]) == ("unknown", [])
+    assert seconds(session["ended_at"]) - seconds(session["created_at"]) >= 1

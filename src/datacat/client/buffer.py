@@ -20,6 +20,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from datacat.client.alive import Alive
 from datacat.client.backlog import Entry
 from datacat.client.budget import Budget
 from datacat.client.journal import JournalWriter
@@ -41,11 +42,12 @@ _YIELD: Final = 0.00005
 
 
 class Journal(Struct, frozen=True):
-    """A journal's two sides, and what it may take from the disk."""
+    """A journal's two sides, what it may take from the disk, and where its program is told alive."""
 
     writer: JournalWriter
     reader: JournalReader
     budget: Budget
+    alive: Alive
 
 
 class Buffer:
@@ -178,6 +180,7 @@ class Buffer:
         """
         if self._journal is None:
             return None
+        self.tell_alive()
         writer = self._journal.writer
         with self._lock:
             segment = writer.segment
@@ -204,6 +207,11 @@ class Buffer:
             self._told = True
             return writer.complaint
         return None
+
+    def tell_alive(self) -> None:
+        """The program is there now; kept beside the journal."""
+        if self._journal is not None:
+            self._journal.alive.tell()
 
     def _move_to_journal(self) -> None:
         while True:

@@ -22,12 +22,12 @@ class _Pid(Struct):
 def last_words(leftover: Leftover) -> Exit | None:
     """The exit that is missing; None when there is one, or none is to be expected.
 
-    Its time is that of the last record: the program went no earlier.
+    Its time is when the program was last seen alive, by its last record or beside it: it went no earlier.
     """
     about = leftover.about
     if leftover.reader.ended or not about.says_goodbye:
         return None
-    time = leftover.reader.last_time
+    time = max(leftover.reader.last_time, leftover.last_alive)
     pid = msgspec.json.decode(about.start, type=_Pid).pid
     lives = about.process_start and procfs.start_time(pid) == about.process_start
     if lives and not procfs.exiting(pid):

@@ -21,7 +21,7 @@ class HeartbeatMonitor:
             monitor, until another beats.
         clock: the monotonic time.
         log_event: told of hangs and recoveries.
-        log_heartbeat: told, once a check, that there were beats.
+        on_check: told of each check, and whether there were beats since the one before.
         runs: whether what is watched runs at all; if not, its silence is no hang.
         describe: what else is to be said of a hang, such as an event loop's tasks.
     """
@@ -33,7 +33,7 @@ class HeartbeatMonitor:
         *,
         clock: Clock,
         log_event: Callable[..., None],
-        log_heartbeat: Callable[[], None],
+        on_check: Callable[[bool], None],
         runs: Callable[[], bool] = lambda: True,
         describe: Callable[[], dict[str, Any]] = dict,
     ) -> None:
@@ -43,7 +43,7 @@ class HeartbeatMonitor:
         self._evidence = Evidence()
         self._clock = clock
         self._log_event = log_event
-        self._log_heartbeat = log_heartbeat
+        self._on_check = on_check
         self._runs = runs
         self._describe = describe
         self._seen = slot[pulse.LAST_BEAT]
@@ -80,11 +80,12 @@ class HeartbeatMonitor:
         """One look, and what follows from it."""
         now, beat = self._clock.monotonic(), self.slot[pulse.LAST_BEAT]
         self.slot[pulse.LAST_CHECK] = now
-        if beat != self._seen:
+        beaten = beat != self._seen
+        if beaten:
             self._seen = beat
             self._evidence.beaten(int(self.slot[pulse.THREAD]))
             self.slot[pulse.NATIVE_THREAD] = native_id(int(self.slot[pulse.THREAD]))
-            self._log_heartbeat()
+        self._on_check(beaten)
         if not self._runs() or self._evidence.being_debugged:
             self._watch.begin_anew(now)
         found = self._watch.check(now, beat, worked=time.process_time())

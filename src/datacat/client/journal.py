@@ -18,6 +18,7 @@ The layout, version 1 (all numbers little-endian)::
         lock                     held by the program while it lives, then by whoever ships what it left
         session.json             {"journal": 1, "session_id": …, "url": …, "start": {…},
                                   "origin": "app", "process_start": …, "says_goodbye": …}
+        alive                    u64: when the program was last seen alive, microseconds since the epoch; 0: not yet
         crash.txt                what the interpreter wrote when it fell over
         00000001.log  …          segments, numbered in the order of writing
       <session id>.new/          one that is being made
@@ -51,6 +52,7 @@ from zlib import crc32
 
 import msgspec
 
+from datacat.client import alive
 from datacat.client.backlog import KINDS
 from datacat.client.filelock import FileLock
 
@@ -358,6 +360,7 @@ class JournalWriter:
         unfinished.touch(mode=0o600)
         unfinished.write_bytes(msgspec.json.encode(self._about))
         unfinished.replace(about)
+        alive.begin(folder)
         return lock
 
     def _still_there(self, at: int, end: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from datacat.client.alive import last_alive
 from datacat.client.filelock import FileLock
 from datacat.client.journal import ABOUT_NAME, LOCK_NAME, SUFFIX, UNFINISHED, VERSION, About
 from datacat.client.journal_reader import ForeignJournal, JournalReader
@@ -36,13 +37,15 @@ def journal_root(environ: Mapping[str, str]) -> Path:
 class Leftover(Struct, frozen=True):
     """A journal that no program holds any more; its lock is ours until :meth:`close`.
 
-    ``first`` is the number of its oldest record, 0 for none.
+    ``first`` is the number of its oldest record, 0 for none; ``last_alive`` when its program was last
+    seen alive, in microseconds since the epoch, 0 where nothing but its records tells that.
     """
 
     folder: Path
     about: About
     reader: JournalReader
     first: int
+    last_alive: int
     lock: FileLock
 
     def close(self) -> None:
@@ -89,7 +92,7 @@ def open_leftover(folder: Path, clock: Clock) -> Leftover | None:
     except BaseException:
         lock.release()
         raise
-    return Leftover(folder, about, reader, first, lock)
+    return Leftover(folder, about, reader, first, last_alive(folder), lock)
 
 
 def set_aside(path: Path) -> Path:

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 
+from datacat.client.alive import Alive
 from datacat.client.budget import Budget
 from datacat.client.buffer import Journal
 from datacat.client.journal import About, JournalWriter
@@ -28,7 +29,7 @@ def open_journal(about: About, max_bytes: int, drop_first: Sequence[str], clock:
     budget = Budget(root, max_bytes, drop_first, clock)
     folder = root / about.folder_name
     writer = JournalWriter(folder, about, room=budget.share, largest=budget.share // 4)
-    return Journal(writer, JournalReader(folder, about.session_id, clock), budget)
+    return Journal(writer, JournalReader(folder, about.session_id, clock), budget, Alive(folder, clock))
 
 
 def left_behind(session_id: str, clock: Clock) -> int:

@@ -114,6 +114,10 @@ class Recorder:
         time = record.time
         self.append(kind, ANY_FORM, time, encode_record(record))
 
+    def tell_alive(self) -> None:
+        """The program is there now, whether or not it records anything."""
+        self._buffer.tell_alive()
+
     @property
     def folder(self) -> Path | None:
         """Where the journal is; None without one."""

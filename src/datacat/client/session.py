@@ -79,7 +79,7 @@ class Session:
             self._pulse,
             self._clock,
             self.log_event,
-            lambda: self._record("heartbeat", Heartbeat(time=self._clock.now())),
+            self._on_check,
         )
         self._slots = self._monitors.slots
         self._fatal: BaseException | None = None
@@ -129,6 +129,11 @@ class Session:
         if not self._opened:
             self._open()
         self._recorder.record(kind, record)
+
+    def _on_check(self, beaten: bool) -> None:
+        if beaten:
+            self._record("heartbeat", Heartbeat(time=self._clock.now()))
+        self._recorder.tell_alive()
 
     def _on_complaint(self, complaint: str) -> None:
         self.log_event("journal_unavailable", {"reason": complaint}, level="warning")

@@ -29,12 +29,12 @@ class Watched:
             Pulse(shared=False).slot("main", clock.monotonic(), timeout=10, check_interval=5),
             clock=clock,
             log_event=lambda name, data, level: self.told.append((name, level, data)),
-            log_heartbeat=self._beaten,
+            on_check=self._checked,
             **more,
         )
 
-    def _beaten(self):
-        self.beats += 1
+    def _checked(self, beaten):
+        self.beats += beaten
 
     def beat(self):
         self.monitor.slot[pulse.LAST_BEAT] = self.clock.monotonic()
