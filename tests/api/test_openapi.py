@@ -1,5 +1,7 @@
 """The API keeps to its own OpenAPI document, whatever is sent."""
 
+import uuid
+
 from tests.faults.fuzz import by_the_document
 
 
@@ -48,3 +50,24 @@ def test_the_document_knows_every_call(api):
         "/metrics",
         "/readyz",
     }
+
+
+def test_each_question_knows_the_parameters_of_the_document_and_refuses_all_others(api):
+    _, document = api.call("GET", "/openapi.json")
+    asked = 0
+    for path, operations in document["paths"].items():
+        if "get" in operations and path.startswith("/api/"):
+            known = [
+                each["name"] for each in operations["get"].get("parameters", []) if each["in"] == "query"
+            ]
+            status, problem = api.call("GET", f"{path.format(session_id=uuid.uuid4())}?limti=1")
+            assert (status, problem["code"], problem["field"]) == (422, "unknown_parameter", "limti")
+            assert problem.get("expected", "") == ", ".join(sorted(known))
+            assert ("limit is one" in problem["detail"]) == ("limit" in known)
+            asked += 1
+    assert asked > 20
+
+
+def test_what_records_is_taken_whatever_stands_behind_its_path(api):
+    status, _ = api.call("POST", f"/api/sessions/{api.create()}/heartbeat?because=1")
+    assert status == 200

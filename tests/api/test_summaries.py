@@ -84,8 +84,10 @@ def test_sessions_of_a_time_are_those_that_began_in_it(api, product):
     ("query", "code", "field"),
     [
         ("cursor=1", "bad_cursor", "cursor"),
-        ("cursor=99999999999999999999.01934f5e-0000-7000-8000-000000000001", "bad_cursor", "cursor"),
-        ("cursor=5.01934f5e-0000-7000-8000-------------", "bad_cursor", "cursor"),
+        ("cursor=newest.99999999999999999999.01934f5e-0000-7000-8000-000000000001", "bad_cursor", "cursor"),
+        ("cursor=newest.5.01934f5e-0000-7000-8000-------------", "bad_cursor", "cursor"),
+        ("cursor=newest.5.01934f5e-0000-7000-8000-000000000001&sort=longest", "bad_cursor", "cursor"),
+        ("stauts=crashed", "unknown_parameter", "stauts"),
         ("status=dead", "wrong_value", "status"),
         ("limit=0", "wrong_value", "limit"),
         ("from=yesterday", "bad_timestamp", "from"),

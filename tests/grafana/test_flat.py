@@ -71,8 +71,8 @@ def test_a_moment_is_seconds_milliseconds_microseconds_or_rfc_3339(recorded):
     assert counts == {5}
     assert recorded.flat("summary", to=at)[0]["total"] == 2
     # A plus that was not encoded comes as a space.
-    text = recorded.ask(
-        "/api/grafana/flat/summary?from=" + moments[-1].replace("+", " ").replace(" ", "%20") + "&x", y=1
+    text = recorded.call(
+        "/api/grafana/flat/summary?from=" + moments[-1].replace("+", " ").replace(" ", "%20")
     )
     assert text[0]["total"] == 5
 

@@ -12,6 +12,7 @@ from datacat.api import dependencies, errors, live, openapi, verdicts
 from datacat.api.gate import Gate, guard
 from datacat.api.health import healthz, readyz
 from datacat.api.metrics import metrics
+from datacat.api.parameters import refuse_unknown
 from datacat.api.products import list_products
 from datacat.api.queries import provide_scope
 from datacat.api.requests import Requests
@@ -97,7 +98,7 @@ def create_app(
             **dependencies.provided(ingest, throttle, requests, hub, clock),
             "within": Provide(provide_scope),
         },
-        guards=[guard],
+        guards=[guard, refuse_unknown],
         cors_config=cors if cors_origins else None,
         exception_handlers=errors.HANDLERS,
         lifespan=[lifespan],

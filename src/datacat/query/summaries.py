@@ -5,7 +5,7 @@ that is still to come, and the thousandth page costs what the first does.
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from msgspec import Struct
@@ -16,11 +16,12 @@ from datacat.model.limits import MAX_TIME
 from datacat.model.session import Session
 from datacat.model.state import parse_pointer
 from datacat.model.titles import sentence
-from datacat.store.asked import Place, Scope, Search
+from datacat.store.asked import Place, Scope, Search, Sort
 from datacat.store.port import Reader
 from datacat.wire.timestamps import rfc3339
 
-_CURSOR: Final = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f-]{36})")
+_CURSOR: Final = re.compile(rf"({'|'.join(get_args(Sort))})\.(-?[0-9]{{1,18}})\.([0-9a-f-]{{36}})")
+"""The order that the page was in, and the place in it."""
 
 
 class SessionSummary(Struct, kw_only=True):
@@ -91,8 +92,8 @@ def page(reader: Reader, search: Search, cursor: str | None, limit: int, now: in
     Raises:
         InvalidInput: code ``bad_cursor``.
     """
-    found = reader.search(search, limit, _place(cursor) if cursor else None)
-    more = None if found.next is None else f"{found.next.value}.{found.next.session_id}"
+    found = reader.search(search, limit, _place(cursor, search.sort) if cursor else None)
+    more = None if found.next is None else f"{search.sort}.{found.next.value}.{found.next.session_id}"
     counts = None if cursor else _counts(reader, search.scope)
     return SessionPage([summary(session, now) for session in found.sessions], more, counts)
 
@@ -132,20 +133,22 @@ def _counts(reader: Reader, scope: Scope) -> StatusCounts:
     return StatusCounts()
 
 
-def _place(cursor: str) -> Place:
+def _place(cursor: str, sort: Sort) -> Place:
     match = _CURSOR.fullmatch(cursor)
-    if match is None or abs(int(match[1])) > MAX_TIME:
-        raise _bad_cursor(cursor)
+    if match is None or abs(int(match[2])) > MAX_TIME:
+        raise _bad_cursor(cursor, "is no place in this list")
+    if match[1] != sort:
+        raise _bad_cursor(cursor, f"is a place in the order {match[1]}, and this list has the order {sort}")
     try:
-        return Place(int(match[1]), parse_session_id(match[2]))
+        return Place(int(match[2]), parse_session_id(match[3]))
     except InvalidInput:
-        raise _bad_cursor(cursor) from None
+        raise _bad_cursor(cursor, "is no place in this list") from None
 
 
-def _bad_cursor(found: str) -> InvalidInput:
+def _bad_cursor(found: str, why: str) -> InvalidInput:
     return InvalidInput(
         "bad_cursor",
-        "cursor is no place in this list: take it from the next of an earlier page, or leave it out for the first",
+        f"cursor {why}: take it from the next of an earlier page, or leave it out for the first",
         field="cursor",
         found=repr(found[:80]),
         expected="the next of an earlier page",

@@ -48,6 +48,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "not_object": (422, "Not a JSON object"),
     "wrong_type": (422, "A value has the wrong type"),
     "wrong_value": (422, "A value is not one of those known"),
+    "unknown_parameter": (422, "A parameter is not known"),
     "missing_field": (422, "A field is missing"),
     "number_not_finite": (422, "A number is not finite"),
     "out_of_range": (422, "A number is out of range"),
