@@ -95,7 +95,7 @@ def test_the_database_is_that_of_the_services_settings(service, tmp_path):
     assert db("check", DATACAT_DATABASE=str(service.database)).returncode == 0
     wrong = db("check", "--config", config, DATACAT_PORT="http")
     assert wrong.returncode == 1
-    assert "a setting from the environment is wrong" in wrong.stderr
+    assert "port from the environment is 'http'" in wrong.stderr
 
 
 def test_a_script_reads_what_is_wrong_from_json_and_the_exit_code(tmp_path):

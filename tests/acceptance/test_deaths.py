@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.faults import little_memory
 from tests.acceptance.programs import sessions_of
+from tests.forks import run_datacat
 
 # Each thread says in a shared file how many of its calls have returned.
 PROGRAM = """
@@ -143,3 +144,9 @@ def test_the_next_start_delivers_what_the_last_one_left(service, journals, tmp_p
         time.sleep(0.05)
     second.kill(0)
     check(service.url, "first", victim.counts())
+
+
+def test_a_place_of_journals_that_is_not_there_is_no_place_where_nothing_waits(tmp_path):
+    done = run_datacat("flush", "--journal-dir", str(tmp_path / "nowhere"))
+    assert done.returncode == 2
+    assert "is no directory" in " ".join(done.stderr.replace("│", " ").split())

@@ -48,6 +48,14 @@ def test_a_script_records_into_the_session_that_it_names(shared_service):
     assert session["state"] == {"step": "copy", "disk": {"free": 12, "used": 3}}
 
 
+def test_a_session_is_named_by_the_first_digits_of_its_id_too(shared_service):
+    client = DatacatClient(shared_service.url)
+    session_id = client.register_session("backup")
+    done = shell(shared_service, f"{DATACAT} event copied --session {session_id[:18]}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [event["name"] for event in client.get_session(session_id)["events"]] == ["copied"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="datacat run needs Linux")
 def test_within_a_run_it_is_the_session_of_the_run(shared_service, journals):
     done = shell(
@@ -71,8 +79,9 @@ def test_within_a_run_it_is_the_session_of_the_run(shared_service, journals):
         ("event copied", 1, "of which session?"),
         ("event copied files --session x", 2, "expected KEY=VALUE or a JSON object, found 'files'"),
         ("state '{a:1}' --session x", 2, "is not a JSON object"),
-        ("event copied --session 00000000-0000-4000-8000-000000000000", 1, "404"),
-        ("event copied --level bad --session SESSION", 1, "level"),
+        ("event copied --session 00000000-0000-4000-8000-000000000000", 1, "is known at http"),
+        ("event copied --session 0000dead", 1, "no session 0000dead is known"),
+        ("event copied --level bad --session SESSION", 2, "level"),
         ("metric size nan --session SESSION", 1, "value"),
         ("metric size much --session x", 2, "unable to parse string as a number"),
         ("state --session x", 2, "say what is to be merged"),

@@ -69,8 +69,7 @@ def test_where_there_are_none_it_says_so(shared_service):
     ("arguments", "told"),
     [
         (["--status", "dead"], "status is one of active, hung, ended, crashed, lost"),
-        (["--since", "yesterday"], "from"),
-        (["--url", "http://127.0.0.1:1"], "no answer"),
+        (["--url", "http://127.0.0.1:1"], "http://127.0.0.1:1 does not answer"),
     ],
 )
 def test_what_cannot_be_answered_is_told_and_leaves_with_1(shared_service, arguments, told):
@@ -80,10 +79,44 @@ def test_what_cannot_be_answered_is_told_and_leaves_with_1(shared_service, argum
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--since", "2024-11-23 12:00:00"], "no moment: write how long ago"),
+        (["--until", "yesterday"], "--until"),
+        (["--url", "localhost:8080"], "url must begin with http:// or https://"),
+        (["--sort", "best"], "'newest', 'oldest', 'ended', 'longest', 'hung'"),
+    ],
+)
+def test_what_is_written_wrong_is_refused_by_its_option_before_anything_is_asked(
+    shared_service, arguments, told
+):
+    done = sessions(shared_service, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_moment_that_was_printed_can_be_asked_for(shared_service):
+    product = f"product-{uuid.uuid4()}"
+    DatacatClient(shared_service.url).register_session(product)
+    words = sessions(shared_service, "--product", product).stdout.split()
+    printed = f"{words[1]} {words[2]}"
+    assert product in sessions(shared_service, "--product", product, "--since", printed).stdout
+    assert product not in sessions(shared_service, "--product", product, "--until", printed).stdout
+
+
+def test_programs_and_verdicts_stand_below_each_other(shared_service):
+    tag = f"tag-{uuid.uuid4()}"
+    for product in ("ab", "a longer name"):
+        DatacatClient(shared_service.url).register_session(product, tags=[tag])
+    first, second = sessions(shared_service, "--tag", tag).stdout.splitlines()[:2]
+    assert first.index("running") == second.index("running")
+
+
 def test_a_session_that_runs_lasts_until_now_however_quiet_it_is(shared_service):
     client = DatacatClient(shared_service.url)
     product, session_id = f"quiet-{uuid.uuid4()}", uuid.uuid4()
     began = time.time_ns() // 1_000 - 3_700 * 1_000_000
     line = json.dumps({"seq": 1, "time": began, "type": "start", "product": product})
     client._pool.request("POST", f"{shared_service.url}/api/sessions/{session_id}/records", body=line)
-    assert "1 h 1 min  running" in sessions(shared_service, "--product", product).stdout
+    assert "1 h 1 min   running" in sessions(shared_service, "--product", product).stdout

@@ -52,7 +52,8 @@ def tail(service, *arguments):
 
 def without_moment(line):
     assert line[2:9:3] == "::."
-    return line[13:]
+    assert line[12:14] == "Z "
+    return line[14:]
 
 
 def test_tail_of_a_session_shows_its_last_rows_and_then_what_happens(shared_service):

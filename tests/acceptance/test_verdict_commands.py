@@ -30,14 +30,19 @@ HANG = {
     "seconds_since_heartbeat": 2, "kind": "blocked", "thread": "MainThread", "stacks": STACKS,
     "asyncio": {"running": "Task-1", "tasks": 2, "pending": [TASK, "strange"]},
 }  # fmt: skip
+USED = {"user_seconds": 1.5, "max_rss_bytes": 4096}
 TOLD: list[dict[str, Any]] = [
-    {"type": "start", "product": "editor", "version": "2.3.1", "pid": 4711},
+    {"type": "start", "product": "editor", "version": "2.3.1", "pid": 4711, "tags": ["gpu:a100", "night"]},
     {"type": "state", "merge": {"window": {"open": ["w1"], "size": 5}}},
     {"type": "state", "merge": {"window": {"open": ["w2"]}}},
     {"type": "metric", "name": "fps", "value": 59.8, "tags": ["scene:menu"]},
     {"type": "event", "name": "saved", "message": "to \x1b[2J disk", "data": {"path": "a.txt"}},
     {"type": "event", "name": "application_appears_hung", "level": "error", "data": HANG},
-    {"type": "exit", "cause": "signal", "data": {"signal": 9, "stderr": "line one\nthe last line\n"}},
+    {
+        "type": "exit",
+        "cause": "signal",
+        "data": {"signal": 9, "stderr": "line one\nthe last line\n", "resource_usage": USED},
+    },
 ]
 SECONDS = [0, 1, 60, 60, 60, 62, 72]
 
@@ -71,8 +76,10 @@ def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed
         "worker.py:31 main time.sleep(99) # [red]",
         "event loop running Task-1, 2 tasks",
         "server.py:8 serve Task-2",
+        "tags gpu:a100, night",
+        "resource_usage user seconds 1.5, max rss bytes 4096",
         "the last line",
-        '12:01:00.000 saved to �[2J disk {"path":"a.txt"}',
+        '12:01:00.000Z saved to �[2J disk {"path":"a.txt"}',
         '- /window/open ["w1"]',
         '+ /window/open ["w2"]',
         "fps {scene:menu} ▁ 59.8",
@@ -97,7 +104,7 @@ def test_show_of_an_unknown_session_says_so_and_leaves_with_1(shared_service):
 def test_a_service_that_is_not_there_is_told(command):
     done = run_datacat(*command, "--url", "http://127.0.0.1:1")
     assert done.returncode == 1
-    assert "no answer" in done.stderr
+    assert "http://127.0.0.1:1 does not answer" in done.stderr
     assert "Traceback" not in done.stderr
 
 

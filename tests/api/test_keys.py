@@ -103,6 +103,11 @@ def test_health_and_documentation_need_no_key(api, path):
     assert api.raw("GET", path).status == 200
 
 
+def test_whoever_comes_to_the_front_door_is_shown_the_documentation(api):
+    answer = api.raw("GET", "/")
+    assert (answer.status, answer.headers["Location"]) == (302, "docs")
+
+
 def test_who_is_let_in_nowhere_learns_no_paths(api):
     """A path that does not exist says so to anybody; one that does tells nobody what is behind it."""
     assert api.raw("GET", "/api/nothing").status == 404

@@ -212,6 +212,21 @@ def test_a_dossier_is_found_by_the_first_digits_of_its_session(api):
     assert (status, problem["code"]) == (422, "ambiguous_id")
 
 
+@pytest.mark.parametrize("call", ["", "/events", "/metrics", "/state", "/state/changes", "/state/diff"])
+def test_whatever_reads_a_session_finds_it_by_its_first_digits(api, call):
+    session_id = api.create()
+    assert api.call("GET", f"/api/sessions/{session_id[:31]}{call}")[0] == 200
+    assert api.call("GET", f"/api/sessions/{session_id[:3]}{call}")[0] == 404
+
+
+def test_what_changes_a_session_wants_its_whole_id(api):
+    session_id = api.create()
+    cut = session_id[:31]
+    assert api.call("DELETE", f"/api/sessions/{cut}")[0] == 404
+    assert api.call("POST", f"/api/sessions/{cut}/events", {"name": "saved"})[0] == 404
+    assert api.call("GET", f"/api/sessions/{session_id}")[1]["events"] == []
+
+
 @pytest.mark.parametrize("session_id", [str(uuid.UUID(int=7)), "editor-1", "01", "ffffffff" * 5])
 def test_a_dossier_of_nobody_is_404(api, session_id):
     status, problem = api.call("GET", f"/api/sessions/{session_id}/dossier")

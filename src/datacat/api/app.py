@@ -10,7 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from datacat.api import dependencies, errors, live, openapi, verdicts
 from datacat.api.gate import Gate, guard
-from datacat.api.health import healthz, readyz
+from datacat.api.health import healthz, readyz, root
 from datacat.api.metrics import metrics
 from datacat.api.parameters import refuse_unknown
 from datacat.api.products import list_products
@@ -87,6 +87,7 @@ def create_app(
             verdicts.list_hangs,
             verdicts.list_crashes,
             verdicts.get_reliability,
+            root,
             healthz,
             readyz,
             metrics,

@@ -18,6 +18,7 @@ from datacat.model.keys import Grant, KeyScope, grant_of, opens, parse_key
 from datacat.store.keys import KeyReader
 
 _OPEN: Final = ("/healthz", "/readyz", "/docs", "/openapi.json")
+_FRONT_DOOR: Final = "/"
 """What is there to see without a key: that the service lives, and how it is spoken to."""
 
 _SCOPES: Final[dict[str, KeyScope]] = {"GET": "read", "HEAD": "read", "POST": "ingest"}
@@ -108,7 +109,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
         OriginRefused: see :meth:`Gate.check_origin`.
     """
     path = connection.scope["path"]
-    if any(path == each or path.startswith(f"{each}/") for each in _OPEN):
+    if path == _FRONT_DOOR or any(path == each or path.startswith(f"{each}/") for each in _OPEN):
         connection.scope["auth"] = _ANYBODY
         return
     gate: Gate = connection.app.state.gate

@@ -3,10 +3,17 @@
 import asyncio
 
 from litestar import get
+from litestar.response import Redirect
 
 from datacat.api.dependencies import Sessions
 from datacat.api.openapi import answers, problems
 from datacat.api.views import Ok
+
+
+@get("/", include_in_schema=False, sync_to_thread=False)
+def root() -> Redirect:
+    """Whoever comes to the front door is shown what there is; relative, as a proxy may stand before."""
+    return Redirect("docs")
 
 
 @get("/healthz", tags=["health"], responses=answers(Ok, "The process answers."))

@@ -20,7 +20,7 @@ from datacat.api.openapi import STREAM, problems
 from datacat.api.queries import AskedScope, one_of, several_of
 from datacat.model.clock import Clock
 from datacat.model.errors import DatacatError
-from datacat.query import dossier
+from datacat.query import sessions
 from datacat.query.following import Following, parse_position
 from datacat.query.gaps import STOPPING, TOO_SLOW, Cut
 from datacat.query.live import Hub, Overtaken, Reader, Watch
@@ -118,14 +118,13 @@ async def follow_session(
 ) -> Response[bytes]:
     """One session, as it is committed: server-sent events, from now on, or behind Last-Event-ID.
 
-    Nothing is lost, however old the id is: what was missed is read from the store. The first digits of a session's
-    id will do where no other begins so.
+    Nothing is lost, however old the id is: what was missed is read from the store.
     """
     position = None
     if place := last_id or after:
         position = parse_position(place, field="Last-Event-ID" if last_id else "after")
     kinds, least_level = _kinds(kind) or frozenset(KINDS), _rank(level)
-    session = await asyncio.to_thread(dossier.find, reader, session_id)
+    session = await asyncio.to_thread(sessions.find, reader, session_id)
     following = Following(reader, session.id, kinds, least_level)
     watch = hub.watch(session.id)
     begin = partial(following.begin, position, last)

@@ -180,7 +180,11 @@ def config() -> OpenAPIConfig:
         security=[{"key": []}, {}],
         use_handler_docstrings=True,
         tags=[
-            Tag("sessions", "One run of one program: its state, events, metrics and heartbeat."),
+            Tag(
+                "sessions",
+                "One run of one program: its state, events, metrics and heartbeat. Of the id of a session that is "
+                "read the first digits will do, four at least, where no other begins so.",
+            ),
             Tag("verdicts", "What hung, what crashed, what fell silent, and how often."),
             Tag("live", "What happens, as it happens."),
             Tag("grafana", "What Grafana reads."),

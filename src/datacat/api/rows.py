@@ -79,9 +79,7 @@ class EventsController(Controller):
         """
         wanted = _wanted(names, since, until, least_level=one_of(level, "level", get_args(Level)))
         asked = pages.Asked(after, before, limit)
-        return await answer(
-            lambda: pages.events(reader, sessions.find(reader, known_id(session_id)), asked, wanted)
-        )
+        return await answer(lambda: pages.events(reader, sessions.find(reader, session_id), asked, wanted))
 
 
 class MetricsController(Controller):
@@ -130,12 +128,10 @@ class MetricsController(Controller):
         if max_points is not None:
             _not_both(after, before)
             return await answer(
-                lambda: curves(reader, sessions.find(reader, known_id(session_id)), wanted, how, max_points)
+                lambda: curves(reader, sessions.find(reader, session_id), wanted, how, max_points)
             )
         asked = pages.Asked(after, before, limit)
-        return await answer(
-            lambda: pages.metrics(reader, sessions.find(reader, known_id(session_id)), asked, wanted)
-        )
+        return await answer(lambda: pages.metrics(reader, sessions.find(reader, session_id), asked, wanted))
 
 
 def _wanted(names: list[str] | None, since: str | None, until: str | None, **also: Any) -> Wanted:

@@ -108,7 +108,7 @@ class SessionsController(Controller):
         metrics: Annotated[bool, QueryParameter(description="Whether the metrics are in the answer.")] = True,
     ) -> Stream:
         """The whole session, its events and metrics oldest first."""
-        session = await asyncio.to_thread(sessions.find, reader, known_id(session_id))
+        session = await asyncio.to_thread(sessions.find, reader, session_id)
         pieces = sessions.whole(reader, session, sessions.Lists(events, metrics))
         return stream(sessions.gathered(pieces))
 
@@ -130,12 +130,12 @@ class SessionsController(Controller):
 
     @get("/{session_id:str}/dossier", responses={**openapi.DOSSIER, **openapi.problems(404, 422, 503)})
     async def get_dossier(self, session_id: str, reader: Sessions, clock: ServerClock) -> Response[bytes]:
-        """How the session went, with the evidence. The first digits of an id will do where no other begins so.
+        """How the session went, with the evidence.
 
         The verdict in a sentence, the exit's details, the hangs with their stacks, the last 100 events, the
         state at the end and 30 seconds before, and the last 20 points of each metric.
         """
-        return await answer(lambda: dossier.dossier(reader, dossier.find(reader, session_id), clock.now()))
+        return await answer(lambda: dossier.dossier(reader, sessions.find(reader, session_id), clock.now()))
 
     @post(
         "/{session_id:str}/heartbeat",

@@ -14,7 +14,7 @@ from datacat.api.submit import done
 from datacat.api.views import ChangesAnswer, DiffAnswer, Ok
 from datacat.ingest import admit
 from datacat.model.limits import MAX_TIME
-from datacat.query import states
+from datacat.query import sessions, states
 from datacat.query.states import StateView
 from datacat.wire.timestamps import parse_moment
 
@@ -42,7 +42,7 @@ class StatesController(Controller):
     ) -> Response[bytes]:
         """The state as it was at a moment, by the program's clock."""
         moment = parse_moment(at, field="at") if at else clock.now()
-        return await answer(lambda: states.at(reader, known_id(session_id), moment))
+        return await answer(lambda: states.at(reader, sessions.find(reader, session_id).id, moment))
 
     @post(
         status_code=200,
@@ -72,7 +72,9 @@ class StatesController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="At most so many.")] = 100,
     ) -> Response[bytes]:
         """What changed when: each change as it was sent."""
-        return await answer(lambda: states.changes(reader, known_id(session_id), after, limit))
+        return await answer(
+            lambda: states.changes(reader, sessions.find(reader, session_id).id, after, limit)
+        )
 
     @get("/diff", responses={**answers(DiffAnswer, "A JSON Patch, RFC 6902."), **_MEANT})
     async def get_diff(
@@ -91,4 +93,4 @@ class StatesController(Controller):
         """What makes of the state at one moment the state at another, with what was there before."""
         one = parse_moment(since, field="from") if since else 0
         other = parse_moment(until, field="to") if until else clock.now()
-        return await answer(lambda: states.diff(reader, known_id(session_id), one, other))
+        return await answer(lambda: states.diff(reader, sessions.find(reader, session_id).id, one, other))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import typer
 
-from datacat.cli.service import DEFAULT_URL, program_of
+from datacat.cli.service import DEFAULT_URL, day_and_time, program_of
 from datacat.client.api import DatacatClient
 from datacat.model.errors import DatacatError
 
@@ -35,16 +35,18 @@ def offers(sessions: list[dict[str, Any]], incomplete: str) -> Iterable[tuple[st
 
     >>> session = {"id": "0192-7", "product": "editor", "version": None, "status": "hung", "created_at": "2024-11-23T12:00:00Z"}
     >>> list(offers([session], "019"))
-    [('0192-7', 'editor, hung, began 2024-11-23 12:00:00')]
+    [('0192-7', 'editor, hung, began 2024-11-23 12:00:00Z')]
     >>> list(offers([session], "02"))
     []
     >>> list(offers([session | {"product": "\\$(reboot)"}], ""))
-    [('0192-7', '___reboot_, hung, began 2024-11-23 12:00:00')]
+    [('0192-7', '___reboot_, hung, began 2024-11-23 12:00:00Z')]
     """
     for session in sessions:
         if _ID.fullmatch(session["id"]) and session["id"].startswith(incomplete):
-            began = session["created_at"][:19].replace("T", " ")
             yield (
                 session["id"],
-                _NO_WORD.sub("_", f"{program_of(session)}, {session['status']}, began {began}"),
+                _NO_WORD.sub(
+                    "_",
+                    f"{program_of(session)}, {session['status']}, began {day_and_time(session['created_at'])}",
+                ),
             )

@@ -205,7 +205,7 @@ def _show_news(console: Console, session: dict[str, Any], before: dict[str, Any]
 
 
 def _line(console: Console, timestamp: str, product: str, text: str) -> None:
-    console.print(f"[dim]{timestamp[11:19]}[/] {product:<10} {text}", soft_wrap=True)
+    console.print(f"[dim]{timestamp[11:19]}Z[/] {product:<10} {text}", soft_wrap=True)
 
 
 def _compact(value: dict[str, Any]) -> str:

@@ -27,6 +27,8 @@ class Service(Struct, frozen=True, kw_only=True):
     reached: Reached
     detail: str = ""
     """What the failure said, or the answer's own words."""
+    code: str = ""
+    """The refusal's own, where it was datacat's."""
     status: int | None = None
     """Of a question that needs a key and the database."""
     location: str | None = None
@@ -72,6 +74,8 @@ class Journals(Struct, frozen=True, kw_only=True):
     root: str
     waiting: int = 0
     bytes: int = 0
+    meant_for: list[str] = []
+    """The services that what waits was recorded at."""
     set_aside: int = 0
     error: str | None = None
 
@@ -114,7 +118,7 @@ def diagnose(facts: Facts) -> list[Finding]:
         *_database(facts),
         *_port(facts.port),
         *_service(facts.service, facts.proxies),
-        *_journals(facts.journals),
+        *_journals(facts.journals, facts.service),
         *_versions(facts),
     ]
     return sorted(found, key=lambda finding: finding.level != "problem")
@@ -316,8 +320,7 @@ def _answer(service: Service, proxies: list[str]) -> Iterator[Finding]:
     elif status == 401 or (status == 403 and not service.has_key):
         yield _problem(
             "key_missing" if not service.has_key else "key_refused",
-            f"{url} asks for a key, and "
-            + ("knows not the one in DATACAT_KEY" if service.has_key else "none is set"),
+            f"{url} asks for a key, and {_of_the_key(service)}",
             "it takes nothing, and answers nothing, without",
             "set DATACAT_KEY to a key of this service",
         )
@@ -359,11 +362,17 @@ def _answer(service: Service, proxies: list[str]) -> Iterator[Finding]:
         )
 
 
+def _of_the_key(service: Service) -> str:
+    if not service.has_key:
+        return "none is set"
+    return f"the one in DATACAT_KEY {'is revoked' if service.code == 'key_revoked' else 'is unknown to it'}"
+
+
 def _around(proxies: list[str]) -> str:
     return f"; {', '.join(proxies)} name a proxy, and datacat goes without one" if proxies else ""
 
 
-def _journals(journals: Journals) -> Iterator[Finding]:
+def _journals(journals: Journals, service: Service) -> Iterator[Finding]:
     if journals.error is not None:
         yield _problem(
             "journals_unusable",
@@ -377,7 +386,7 @@ def _journals(journals: Journals) -> Iterator[Finding]:
             "journals_waiting",
             f"{journals.bytes / 1e6:,.1f} MB of {programs} wait in {journals.root}",
             "these programs have ended, and the service does not have all that they recorded",
-            "datacat flush; or the next program that records delivers it",
+            _delivery(journals, service),
         )
     if journals.set_aside:
         yield _note(
@@ -386,6 +395,16 @@ def _journals(journals: Journals) -> Iterator[Finding]:
             "they are of another version of datacat, or damaged",
             "rename them back and send them with the version that wrote them, or remove them",
         )
+
+
+def _delivery(journals: Journals, service: Service) -> str:
+    others = [url for url in journals.meant_for if url != service.url]
+    if not others:
+        return "datacat flush; or the next program that records delivers it"
+    return (
+        f"datacat flush, while {' and '.join(others)} can be reached; where one never will be again, "
+        f"datacat flush --url {service.url} delivers to this service instead"
+    )
 
 
 def _versions(facts: Facts) -> Iterator[Finding]:

@@ -8,14 +8,16 @@ import typer
 from rich.console import Console
 
 from datacat.cli.diagnosis import Facts, Finding, diagnose
-from datacat.cli.service import DEFAULT_URL, Url, safe
+from datacat.cli.service import DEFAULT_URL, safe
 from datacat.wire.codec import encode
 
 _STYLES = {"problem": "bold red", "note": "yellow"}
 
 
 def doctor(
-    url: Url = DEFAULT_URL,
+    url: Annotated[
+        str, typer.Option(envvar="DATACAT_URL", help="The service to ask, or what was taken for one.")
+    ] = DEFAULT_URL,
     host: Annotated[str | None, typer.Option(help="The address of the service on this machine.")] = None,
     port: Annotated[int | None, typer.Option(help="The port of the service on this machine.")] = None,
     database: Annotated[str | None, typer.Option(help="The database of the service on this machine.")] = None,

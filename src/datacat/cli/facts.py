@@ -93,11 +93,12 @@ def ask(url: str, key: str | None = None, *, trusting: bool = False) -> Service:
         pool.clear()
     if answer.status == 400 and b"HTTPS" in answer.data[:2000]:  # as nginx puts it
         return Service(url=url, reached="tls_wanted")
-    info = _object(_object(about.data).get("info"))
+    info, refusal = _object(_object(about.data).get("info")), _object(answer.data)
     return Service(
         url=url,
         reached="answered",
-        detail=str(_object(answer.data).get("detail", ""))[:300],
+        detail=str(refusal.get("detail", ""))[:300],
+        code=str(refusal.get("code", ""))[:80],
         status=answer.status,
         location=answer.headers.get("Location") if 300 <= answer.status < 400 else None,
         is_datacat=info.get("title") == "datacat",
@@ -237,6 +238,7 @@ def _journals(environ: Mapping[str, str]) -> Journals:
     elif not os.access(there, os.W_OK | os.X_OK):
         trouble = f"{there} cannot be written by this user"
     waiting = size = unreadable = 0
+    meant_for: set[str] = set()
     for folder in leftover_folders(root):
         try:
             leftover = open_leftover(folder, SystemClock())
@@ -248,11 +250,13 @@ def _journals(environ: Mapping[str, str]) -> Journals:
         if leftover.first:
             waiting += 1
             size += leftover.reader.size()
+            meant_for.add(leftover.about.url.rstrip("/"))
         leftover.close()
     return Journals(
         root=str(root),
         waiting=waiting,
         bytes=size,
+        meant_for=sorted(meant_for),
         set_aside=unreadable + (len(list(root.glob(f"*{SET_ASIDE}"))) if root.is_dir() else 0),
         error=trouble,
     )

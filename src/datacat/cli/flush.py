@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from datacat.cli.service import url_option
 from datacat.client.delivery import Delivery, Step
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import Leftover, journal_root, set_aside
@@ -34,7 +35,10 @@ def flush(
         typer.Option(help="Where the journals are. [default: DATACAT_JOURNAL_DIR, or the user's own place]"),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Deliver to this service instead of the one each program recorded at.")
+        str | None,
+        typer.Option(
+            help="Deliver to this service instead of the one each program recorded at.", callback=url_option
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -47,6 +51,8 @@ def flush(
             f"[red]datacat flush: no place for journals is known ({error}): name one with --journal-dir[/]"
         )
         raise typer.Exit(1) from None
+    if journal_dir is not None and not root.is_dir():
+        raise typer.BadParameter(f"{root} is no directory", param_hint="--journal-dir")
     result = _deliver_all(console, root, url)
     if as_json:
         typer.echo(encode({"journals": str(root), **to_builtins(result)}))

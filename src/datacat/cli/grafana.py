@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from datacat.cli.service import url_option
 from datacat.grafana.provisioning import CRASH_FREE_BELOW, PLUGIN, PLUGIN_VERSION, files
 from datacat.wire.codec import encode
 
@@ -25,7 +26,10 @@ def provision(
         Path, typer.Argument(help="Grafana's provisioning directory; made where it is missing.")
     ],
     url: Annotated[
-        str, typer.Option(envvar="DATACAT_URL", help="Where Grafana's server reaches datacat.")
+        str,
+        typer.Option(
+            envvar="DATACAT_URL", help="Where Grafana's server reaches datacat.", callback=url_option
+        ),
     ] = "http://127.0.0.1:8080",
     key: Annotated[
         str | None, typer.Option(envvar="DATACAT_KEY", help="The key, for a service that asks for one.")
@@ -44,11 +48,6 @@ def provision(
 ) -> None:
     """Write the data source, the dashboards and the alert rules, for Grafana to read when it starts."""
     console = Console(highlight=False, stderr=as_json)
-    if not url.startswith(("http://", "https://")):
-        console.print(
-            f"[red]datacat: {escape(url)!r} is no URL: write it as http://host:port[/]", soft_wrap=True
-        )
-        raise typer.Exit(1)
     written = files(
         url, key=key, seen_at=seen_at or str(directory.absolute()), crash_free_below=crash_free_below
     )

@@ -3,16 +3,15 @@
 import os
 import time
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from datacat.cli.options import AsJson, Config, Database
-from datacat.cli.service import fail, safe
+from datacat.cli.service import day_and_time, fail, safe
 from datacat.client.arguments import label
 from datacat.model.errors import ConfigurationError, StoreError
 from datacat.model.keys import Key, KeyScope, new_key
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Keys: who may record, read and administer.", no_args_is_help=True)
 
-SCOPES = get_args(KeyScope)
+
+_SCOPES: Final[tuple[KeyScope, ...]] = get_args(KeyScope)
 
 
 @app.command()
@@ -47,11 +47,11 @@ def create(
     From the first key on, the service asks for one at every request. It need not be started again.
     """
     for each in scope or ():
-        if each not in SCOPES:
-            raise typer.BadParameter(f"--scope is one of {', '.join(SCOPES)}, found {each!r}")
+        if each not in _SCOPES:
+            raise typer.BadParameter(f"--scope is one of {', '.join(_SCOPES)}, found {each!r}")
     if not label(name, "NAME"):
         raise typer.BadParameter("NAME says what the key is for: datacat keys create ci")
-    scopes = cast("tuple[KeyScope, ...]", tuple(each for each in SCOPES if each in (scope or ["ingest"])))
+    scopes = tuple(each for each in _SCOPES if each in (scope or ["ingest"]))
     key, text = new_key(
         name,
         scopes,
@@ -165,4 +165,4 @@ def _may(key: Key) -> str:
 
 
 def _day(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M")
+    return day_and_time(rfc3339(microseconds))

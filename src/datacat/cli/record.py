@@ -3,23 +3,26 @@
 import os
 from collections.abc import Callable
 from functools import reduce
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
 from datacat.cli.completion import session_ids
-from datacat.cli.service import DEFAULT_URL, Url, fail
+from datacat.cli.service import DEFAULT_URL, Url, fail, fail_because
 from datacat.client.api import DatacatClient
 from datacat.client.claim import offered_by
 from datacat.model.errors import RequestFailed
+from datacat.model.records import Kind, Level
 from datacat.model.state import JsonObject, merge
+
+_ID_DIGITS: Final = 32
 
 SessionId = Annotated[
     str | None,
     typer.Option(
         "--session",
-        help="The session's id. [default: that of the datacat run which this is a part of]",
+        help="The session's id, or its first digits. [default: that of the datacat run which this is a part of]",
         autocompletion=session_ids,
     ),
 ]
@@ -35,7 +38,7 @@ Pairs = Annotated[
 def event(
     name: Annotated[str, typer.Argument(help="What happened.")],
     data: Pairs = None,
-    level: Annotated[str, typer.Option(help="debug, info, warning, error or fatal.")] = "info",
+    level: Annotated[Level, typer.Option(help="How grave it is.")] = "info",
     message: Annotated[str | None, typer.Option(help="A sentence for people.")] = None,
     session: SessionId = None,
     url: Url = DEFAULT_URL,
@@ -50,7 +53,7 @@ def metric(
     name: Annotated[str, typer.Argument(help="What was measured.")],
     value: Annotated[float, typer.Argument(help="The number.")],
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be said more than once.")] = None,
-    kind: Annotated[str, typer.Option(help="gauge, counter, histogram or timer.")] = "gauge",
+    kind: Annotated[Kind, typer.Option(help="What the number is.")] = "gauge",
     unit: Annotated[str | None, typer.Option(help="The unit, as UCUM writes it: s, By, 1.")] = None,
     session: SessionId = None,
     url: Url = DEFAULT_URL,
@@ -128,6 +131,8 @@ def _record(session: str | None, url: str, call: Callable[[DatacatClient, str], 
         fail("of which session? Pass --session ID, or run this within: datacat run -- PROGRAM")
     client = DatacatClient(url)
     try:
+        if len(of.replace("-", "")) < _ID_DIGITS:
+            of = client.get_session(of, events=False, metrics=False)["id"]
         try:
             call(client, of)
         except RequestFailed as error:
@@ -137,4 +142,4 @@ def _record(session: str | None, url: str, call: Callable[[DatacatClient, str], 
             client.register_session(id=of)
             call(client, of)
     except RequestFailed as error:
-        fail(str(error))
+        fail_because(error, url, of)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from datacat.client.arguments import checked_key, label, tag_list
+from datacat.client.arguments import checked_key, checked_url, label, tag_list
 from datacat.client.options import DEFAULT_URL, Options
 from datacat.model.clock import SystemClock
 
@@ -43,12 +43,10 @@ def run(
     from datacat.client.parent.signals import end_as
 
     target = url or os.environ.get("DATACAT_URL") or DEFAULT_URL
-    if not target.startswith(("http://", "https://")):
-        raise typer.BadParameter(f"--url must begin with http:// or https://, found {target!r}")
     try:
         program = Program(
             command=command,
-            options=Options(url=target, key=checked_key(os.environ.get("DATACAT_KEY"))),
+            options=Options(url=checked_url(target), key=checked_key(os.environ.get("DATACAT_KEY"))),
             product=label(product, "--product"),
             version=label(version, "--version"),
             environment=label(environment, "--environment"),

@@ -8,6 +8,8 @@ import typer
 
 from datacat.cli.service import fail
 from datacat.model.errors import ConfigurationError, StoreError
+from datacat.server.choices import LogFormat, LogLevel
+from datacat.store.asked import Durability
 
 if TYPE_CHECKING:
     from datacat.server.settings import Settings
@@ -18,7 +20,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. [default: 8080]")] = None,
     database: Annotated[str | None, typer.Option(help="The SQLite file. [default: datacat.db]")] = None,
     durability: Annotated[
-        str | None,
+        Durability | None,
         typer.Option(
             help="What an answer survives: full a power cut, normal a killed process. [default: full]"
         ),
@@ -55,11 +57,10 @@ def serve(
             help="Whether plain posts of records are answered without the framework. [default: fast-lane]",
         ),
     ] = None,
-    log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error. [default: info]")
-    ] = None,
+    log_level: Annotated[LogLevel | None, typer.Option(help="How much the log says. [default: info]")] = None,
     log_format: Annotated[
-        str | None, typer.Option(help="console, or json: an object a line. [default: console]")
+        LogFormat | None,
+        typer.Option(help="How the log is written: for people, or an object a line. [default: console]"),
     ] = None,
     request_timeout: Annotated[
         int | None,

@@ -6,11 +6,24 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from datacat.client.arguments import checked_url
+from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.wire.codec import encode
 
 DEFAULT_URL: Final = "http://localhost:8080"
 
-Url = Annotated[str, typer.Option(envvar="DATACAT_URL", help="The service to ask.")]
+
+def url_option(url: str | None) -> str | None:
+    """The URL that was given, for an option to call back; refused where it is none."""
+    if url is None:
+        return None
+    try:
+        return checked_url(url)
+    except InvalidInput as error:
+        raise typer.BadParameter(error.detail) from None
+
+
+Url = Annotated[str, typer.Option(envvar="DATACAT_URL", help="The service to ask.", callback=url_option)]
 
 STYLES: Final = {
     "active": "green",
@@ -45,6 +58,12 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def fail_because(error: RequestFailed, url: str, session_id: str | None = None) -> NoReturn:
+    """The same, for what the service at ``url`` said, of this session where one was asked for."""
+    unknown = session_id is not None and error.code == "unknown_session"
+    fail(f"no session {session_id} is known at {url}" if unknown else error.detail)
+
+
 def program_of(known: dict[str, Any]) -> str:
     """``editor 2.3.1``, as far as it is known."""
     return " ".join(str(known[key]) for key in ("product", "version") if known.get(key)) or "a program"
@@ -53,6 +72,24 @@ def program_of(known: dict[str, Any]) -> str:
 def as_text(value: Any) -> str:
     """Text as it is, all else as JSON."""
     return value if isinstance(value, str) else encode(value).decode()
+
+
+def day_and_time(timestamp: str) -> str:
+    """A moment of an answer to the second, in UTC, as ``--since`` takes it too.
+
+    >>> day_and_time("2024-11-23T16:40:00.123456Z")
+    '2024-11-23 16:40:00Z'
+    """
+    return f"{timestamp[:10]} {timestamp[11:19]}Z"
+
+
+def time_of_day(timestamp: str) -> str:
+    """The time of a moment of an answer to the millisecond, in UTC.
+
+    >>> time_of_day("2024-11-23T16:40:00.123456Z")
+    '16:40:00.123Z'
+    """
+    return f"{timestamp[11:23]}Z"
 
 
 def short(text: str) -> str:

@@ -4,19 +4,26 @@ import time
 from typing import Annotated, Any, Final
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from datacat.cli.options import AsJson
-from datacat.cli.service import DEFAULT_URL, STYLES, Url, fail, program_of, safe
+from datacat.cli.service import DEFAULT_URL, STYLES, Url, day_and_time, fail_because, program_of, safe
 from datacat.client.api import DatacatClient
-from datacat.model.errors import RequestFailed
+from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.periods import parse_period
+from datacat.store.asked import Sort
 from datacat.wire.codec import encode
 from datacat.wire.timestamps import parse_timestamp, rfc3339
 
 JsonObject = dict[str, Any]
 
 _PAGE: Final = 1_000
+
+_WIDEST_PROGRAM: Final = 30
+"""Columns; what is longer moves its own line alone."""
 
 _WHEN = "RFC 3339, or how long ago: 30m, 12h, 7d."
 
@@ -40,9 +47,8 @@ def sessions(
     ] = None,
     text: Annotated[str | None, typer.Option(help="With all of these words in names and messages.")] = None,
     sort: Annotated[
-        str | None,
-        typer.Option(help="newest, oldest, ended (last first), longest or hung. [default: newest]"),
-    ] = None,
+        Sort, typer.Option(help="Which first; ended is the one that ended last, hung that hung longest.")
+    ] = "newest",
     since: Annotated[str | None, typer.Option(help=f"That began at this moment or later: {_WHEN}")] = None,
     until: Annotated[str | None, typer.Option(help=f"That began before this moment: {_WHEN}")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
@@ -62,39 +68,50 @@ def sessions(
         "product": product,
         "version": version,
         "environment": environment,
-        "from": since and moment(since, now),
-        "to": until and moment(until, now),
+        "from": since and moment(since, now, "--since"),
+        "to": until and moment(until, now, "--until"),
     }
     client = DatacatClient(url)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     cursor: str | None = None
     counts: JsonObject = {}
     left = limit
     try:
         while True:
             page = client.get_sessions(limit=min(left, _PAGE), cursor=cursor, **filters)
-            for session in page["sessions"]:
-                _print(console, session, now, as_json=as_json)
+            _print(console, page["sessions"], now, as_json=as_json)
             left -= len(page["sessions"])
             counts, cursor = counts or page["counts"], page["next"]
             if cursor is None or not left:
                 break
     except RequestFailed as error:
-        fail(str(error))
+        fail_because(error, url)
     if not as_json:
         _summary(console, limit - left, counts, more=cursor is not None)
 
 
-def moment(text: str, now: int) -> str:
+def moment(text: str, now: int, option: str) -> str:
     """What the service is asked for: a period becomes the moment so long before ``now`` (microseconds).
 
-    >>> moment("2h", 1_732_380_000_000_000)
+    >>> moment("2h", 1_732_380_000_000_000, "--since")
     '2024-11-23T14:40:00.000000Z'
-    >>> moment("2024-11-23T12:00:00Z", 0)
-    '2024-11-23T12:00:00Z'
+    >>> moment("2024-11-23 12:00:00Z", 0, "--since")
+    '2024-11-23T12:00:00.000000Z'
+
+    Raises:
+        BadParameter: it is neither.
     """
     seconds = parse_period(text)
-    return text if seconds is None else rfc3339(max(0, now - seconds * 1_000_000))
+    if seconds is not None:
+        return rfc3339(max(0, now - seconds * 1_000_000))
+    try:
+        return rfc3339(parse_timestamp(text))
+    except InvalidInput:
+        raise typer.BadParameter(
+            f"{text!r} is no moment: write how long ago it is (30m, 12h, 7d), or the day and the time with Z for "
+            "UTC or their offset (2026-11-23 16:40:00Z, 2026-11-23T17:40:00+01:00)",
+            param_hint=option,
+        ) from None
 
 
 def length(seconds: float) -> str:
@@ -114,25 +131,40 @@ def length(seconds: float) -> str:
     return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
 
 
-def _print(console: Console, session: JsonObject, now: int, *, as_json: bool) -> None:
+def _print(console: Console, sessions: list[JsonObject], now: int, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(encode(session))
+        for session in sessions:
+            typer.echo(encode(session))
         return
-    status, began = session["status"], session["created_at"]
-    # What it is heard of is not how long it runs: a program may have nothing to say for hours.
-    lasts = max(0, now - parse_timestamp(began)) / 1e6 if session["active"] else session["duration"]
-    last = f"  [dim]last event: {safe(session['last_event'])}[/]" if session["last_event"] else ""
-    console.print(
-        f"[{STYLES[status]}]{status:<7}[/] [dim]{began[:10]} {began[11:19]}[/] {session['id'][:18]}  "
-        f"[bold]{safe(program_of(session))}[/]  {length(lasts)}  "
-        f"[{STYLES[status]}]{safe(session['verdict'])}[/]{last}"
-    )
+    programs = [safe(program_of(session)) for session in sessions]
+    widest = min(max(map(cell_len, programs), default=0), _WIDEST_PROGRAM)
+    for session, program in zip(sessions, programs, strict=True):
+        style = STYLES[session["status"]]
+        head = Text.from_markup(
+            f"[{style}]{session['status']:<7}[/] [dim]{day_and_time(session['created_at'])}[/] "
+            f"{session['id'][:18]}  [bold]{program}[/]{' ' * (widest - cell_len(program))}  "
+            f"{length(_lasts(session, now)):<10}"
+        )
+        last = f"  [dim]last event: {safe(session['last_event'])}[/]" if session["last_event"] else ""
+        verdict = Text.from_markup(f"[{style}]{safe(session['verdict'])}[/]{last}")
+        if console.is_terminal and head.cell_len + 2 + verdict.cell_len > console.width:
+            console.print(head)
+            console.print(Padding(verdict, (0, 0, 0, 8)))
+        else:
+            console.print(Text.assemble(head, "  ", verdict), soft_wrap=True)
+
+
+def _lasts(session: JsonObject, now: int) -> float:
+    """Seconds. What is heard of a program is not how long it runs: it may have nothing to say for hours."""
+    if session["active"]:
+        return max(0, now - parse_timestamp(session["created_at"])) / 1e6
+    return float(session["duration"])
 
 
 def _summary(console: Console, shown: int, counts: JsonObject, *, more: bool) -> None:
     if not any(counts.values()):
-        console.print("no sessions")
+        console.print("no sessions", soft_wrap=True)
         return
     told = ", ".join(f"[{STYLES[status]}]{count:,} {status}[/]" for status, count in counts.items() if count)
     hint = "  [dim]--limit shows more, datacat show ID one of them[/]" if more else ""
-    console.print(f"[dim]{shown:,} shown; in all[/] {told}{hint}")
+    console.print(f"[dim]{shown:,} shown; in all[/] {told}{hint}", soft_wrap=True)

@@ -15,10 +15,11 @@ from datacat.cli.service import (
     STYLES,
     Url,
     as_text,
-    fail,
+    fail_because,
     program_of,
     safe,
     short,
+    time_of_day,
 )
 from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
@@ -49,9 +50,7 @@ def show(
     try:
         dossier = DatacatClient(url).get_dossier(session_id)
     except RequestFailed as error:
-        if error.code == "unknown_session":
-            fail(f"no session {session_id} is known at {url}")
-        fail(str(error))
+        fail_because(error, url, session_id)
     if as_json:
         typer.echo(encode(dossier))
         return
@@ -78,6 +77,8 @@ def _verdict(console: Console, verdict: JsonObject, session: JsonObject) -> None
     ]
     console.print(f"[bold]{safe(program_of(session))}[/]  {safe('  '.join(filter(None, where)))}")
     console.print(f"[dim]session[/]  {session['id']}")
+    if session["tags"]:
+        console.print(f"[dim]tags[/]     {safe(', '.join(session['tags']))}")
     ended = f"  [dim]ended[/] {_moment(session['ended_at'])}" if session["ended_at"] else ""
     console.print(f"[dim]began[/]    {_moment(session['created_at'])}{ended}")
     console.print(f"[dim]heard[/]    {_moment(session['updated_at'])}")
@@ -143,12 +144,19 @@ def _exit(console: Console, details: JsonObject | None) -> None:
     _heading(console, "How it went", "")
     for key, value in details.items():
         if key not in _TEXTS:
-            console.print(f"  [dim]{safe(key)}[/]  {safe(short(as_text(value)))}")
+            console.print(f"  [dim]{safe(key)}[/]  {safe(short(_in_words(value)))}")
     for key in _TEXTS:
         if isinstance(text := details.get(key), str) and text.strip():
             console.print(f"  [dim]{key}[/]")
             for line in text.rstrip().splitlines()[-_LINES:]:
                 console.print(f"    {safe(line.expandtabs())}")
+
+
+def _in_words(value: Any) -> str:
+    """An object's keys and numbers in a line; all else as it is."""
+    if not isinstance(value, dict):
+        return as_text(value)
+    return ", ".join(f"{str(key).replace('_', ' ')} {as_text(each)}" for key, each in value.items())
 
 
 def _events(console: Console, events: list[JsonObject]) -> None:
@@ -160,7 +168,7 @@ def _events(console: Console, events: list[JsonObject]) -> None:
         words = " ".join(filter(None, [event["message"], as_text(data) if data else ""]))
         style = LEVEL_STYLES.get(event["level"], "default")
         console.print(
-            f"  [dim]{event['timestamp'][11:23]}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}"
+            f"  [dim]{time_of_day(event['timestamp'])}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}"
         )
 
 
@@ -206,4 +214,4 @@ def _heading(console: Console, title: str, more: str) -> None:
 
 
 def _moment(timestamp: str) -> str:
-    return f"{timestamp[:10]} {timestamp[11:23]}Z"
+    return f"{timestamp[:10]} {time_of_day(timestamp)}"

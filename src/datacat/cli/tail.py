@@ -14,14 +14,17 @@ from datacat.cli.service import (
     STYLES,
     Url,
     as_text,
-    fail,
+    day_and_time,
+    fail_because,
     program_of,
     safe,
     short,
+    time_of_day,
 )
 from datacat.client.api import DatacatClient
 from datacat.client.follow import LiveMessage
 from datacat.model.errors import RequestFailed
+from datacat.model.records import Level
 from datacat.wire.codec import encode
 
 _EARLIER: Final = 10
@@ -50,9 +53,7 @@ def tail(
     kind: Annotated[
         str, typer.Option(help="session, event, metric, state or problem; several with commas between.")
     ] = _BY_DEFAULT,
-    level: Annotated[
-        str | None, typer.Option(help="Events of this level and worse: debug, info, warning, error, fatal.")
-    ] = None,
+    level: Annotated[Level | None, typer.Option(help="Events of this level and worse.")] = None,
     product: Annotated[str | None, typer.Option(help="Of this product alone.")] = None,
     version: Annotated[str | None, typer.Option(help="Of this version alone.")] = None,
     environment: Annotated[str | None, typer.Option(help="Of this environment alone.")] = None,
@@ -77,9 +78,7 @@ def tail(
         else:
             _follow(client, console, session_id, kind, level, filters, as_json=as_json)
     except RequestFailed as error:
-        if error.code == "unknown_session":
-            fail(f"no session {session_id} is known at {url}")
-        fail(str(error))
+        fail_because(error, url, session_id)
     except KeyboardInterrupt:
         return
 
@@ -89,7 +88,7 @@ def _follow(
     console: Console,
     session_id: str | None,
     kind: str,
-    level: str | None,
+    level: Level | None,
     filters: dict[str, Any],
     *,
     as_json: bool,
@@ -149,7 +148,7 @@ def line(message: LiveMessage, *, with_session: bool) -> str:
     >>> event = {"timestamp": "2024-11-23T12:00:00.123456Z", "name": "saved", "level": "info", "message": None,
     ...     "data": {"path": "a.txt"}, "product": "editor", "version": "2.3.1", "session_id": "01934f5e-0000-7000-8000-0"}
     >>> line(LiveMessage("event", event, "e1.m0.c0"), with_session=False)
-    '[dim]12:00:00.123[/] event    [default]saved[/]  {"path":"a.txt"}'
+    '[dim]12:00:00.123Z[/] event    [default]saved[/]  {"path":"a.txt"}'
     """
     data = message.data
     moment = (
@@ -178,7 +177,7 @@ def line(message: LiveMessage, *, with_session: bool) -> str:
             lasted = f"  [dim]({data['seconds']:.1f} s)[/]" if data["seconds"] is not None else ""
             over = "over: " if data["end"] and data["kind"] != "crash" else ""
             words = f"[{'green' if over else STYLES[data['kind']]}]{over}{data['kind']}[/]  {safe(data['title'])}{lasted}"
-    begin = f"[dim]{moment[11:23]}[/] {message.kind:<8} "
+    begin = f"[dim]{time_of_day(moment)}[/] {message.kind:<8} "
     if not with_session:
         return begin + words.rstrip()
     session_id = data["id" if message.kind == "session" else "session_id"]
@@ -220,7 +219,7 @@ def _print(console: Console, news: News, *, as_json: bool) -> None:
     word = {"over": "over", "corrected": "corrected"}.get(news.word, problem["kind"])
     lasted = f" [dim]({problem['seconds']:.1f} s)[/]" if problem["seconds"] is not None else ""
     console.print(
-        f"[dim]{moment[:10]} {moment[11:19]}[/] [{style}]{word:<9}[/] {safe(program_of(problem))}  "
+        f"[dim]{day_and_time(moment)}[/] [{style}]{word:<9}[/] {safe(program_of(problem))}  "
         f"{safe(problem['title'])}{lasted}  [dim]datacat show {problem['session_id'][:18]}[/]",
         soft_wrap=True,
     )

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import urllib3
 
-from datacat.client.arguments import checked_key
+from datacat.client.arguments import checked_key, checked_url
 from datacat.client.encode import encode_data
 from datacat.client.follow import LiveMessage, follow
 from datacat.client.transport import USER_AGENT, reason_of
@@ -32,14 +32,14 @@ class DatacatClient:
         timeout: seconds to wait for it.
 
     Raises:
-        ValueError: ``key`` cannot be one.
+        ValueError: ``url`` or ``key`` cannot be one.
         RequestFailed: from every method, when the service refuses or does not answer.
     """
 
     def __init__(
         self, url: str = "http://localhost:8080", *, key: str | None = None, timeout: float = 10.0
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = checked_url(url).rstrip("/")
         self._key = checked_key(key or os.environ.get("DATACAT_KEY"))
         self._timeout = timeout
         self._pool = urllib3.PoolManager(retries=False, timeout=timeout)
@@ -183,11 +183,11 @@ class DatacatClient:
                 "GET", self.url + path, headers=headers, timeout=timeout, preload_content=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _no_answer("GET", self.url + path, error) from error
+            raise self._no_answer("GET", path, error) from error
         if response.status != 200 or not response.headers.get("Content-Type", "").startswith(MEDIA_TYPE):
             answer = _decoded(response.read(_LONGEST_REFUSAL))
             response.close()
-            raise _refusal("GET", self.url + path, response.status, answer)
+            raise self._refusal("GET", path, response.status, answer)
         return response
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -196,11 +196,28 @@ class DatacatClient:
         try:
             response = self._pool.request(method, self.url + path, body=data, headers=headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _no_answer(method, self.url + path, error) from error
+            raise self._no_answer(method, path, error) from error
         answer = _decoded(response.data)
         if response.status != 200 or answer is None:
-            raise _refusal(method, self.url + path, response.status, answer)
+            raise self._refusal(method, path, response.status, answer)
         return answer
+
+    def _no_answer(self, method: str, path: str, error: Exception) -> RequestFailed:
+        return RequestFailed(
+            f"{self.url} does not answer: {reason_of(error)}. "
+            "Does the service run there? datacat doctor looks for what is wrong",
+            request=f"{method} {self.url}{path}",
+        )
+
+    def _refusal(self, method: str, path: str, status: int, answer: Any) -> RequestFailed:
+        problem = answer if isinstance(answer, dict) else {}
+        foreign = f"{self.url} answers {status}, and not as datacat does: is the URL right?"
+        return RequestFailed(
+            str(problem.get("detail") or foreign),
+            request=f"{method} {self.url}{path}",
+            status=status,
+            code=str(problem.get("code", "")),
+        )
 
 
 def _decoded(body: bytes) -> Any:
@@ -208,18 +225,3 @@ def _decoded(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except msgspec.MsgspecError:
         return None
-
-
-def _no_answer(method: str, url: str, error: Exception) -> RequestFailed:
-    return RequestFailed(
-        f"{method} {url}: no answer: {reason_of(error)}. "
-        "Does the service run there? datacat doctor looks for what is wrong"
-    )
-
-
-def _refusal(method: str, url: str, status: int, answer: Any) -> RequestFailed:
-    problem = answer if isinstance(answer, dict) else {}
-    detail = problem.get("detail", "the answer is not datacat's: is the URL right?")
-    return RequestFailed(
-        f"{method} {url}: {status} {detail}", status=status, code=str(problem.get("code", ""))
-    )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
 from datacat.model import limits
+from datacat.model.errors import InvalidInput
 from datacat.model.records import Kind, Level
 
 _LEVELS: Final = frozenset(get_args(Level))
@@ -87,6 +88,19 @@ def label(value: object, name: str) -> str | None:
     if len(value) > limits.MAX_NAME_LENGTH:
         raise ValueError(f"{name} must have at most {limits.MAX_NAME_LENGTH} characters, it has {len(value)}")
     return value
+
+
+def checked_url(url: str) -> str:
+    """Where a service is; raises :class:`InvalidInput` where that is no URL."""
+    if not url.startswith(("http://", "https://")):
+        raise InvalidInput(
+            "bad_url",
+            f"url must begin with http:// or https://, found {url!r}: write it as http://localhost:8080",
+            field="url",
+            found=repr(url)[:200],
+            expected="http://HOST:PORT",
+        )
+    return url
 
 
 def checked_key(key: str | None) -> str | None:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from datacat.client.arguments import Tags, checked_key, label, tag_list
+from datacat.client.arguments import Tags, checked_key, checked_url, label, tag_list
 from datacat.client.claim import Claim, claim
 from datacat.client.monitors import Monitors
 from datacat.client.options import DEFAULT_URL, Options, check_options
@@ -14,7 +14,6 @@ from datacat.client.recorder import Stats
 from datacat.client.session import Session
 from datacat.client.transport import Transport
 from datacat.model.clock import Clock, SystemClock
-from datacat.model.errors import InvalidInput
 from datacat.model.ids import new_session_id, parse_session_id
 from datacat.model.records import Start
 
@@ -95,11 +94,7 @@ def create_session(
         return NoopSession(session_id)
     options.setdefault("watchdog", os.environ.get("DATACAT_WATCHDOG", "") not in ("", "0"))
     check_options(options)
-    chosen = url or os.environ.get("DATACAT_URL") or DEFAULT_URL
-    if not chosen.startswith(("http://", "https://")):
-        raise InvalidInput(
-            "bad_url", f"url must begin with http:// or https://, found {chosen!r}", field="url"
-        )
+    chosen = checked_url(url or os.environ.get("DATACAT_URL") or DEFAULT_URL)
     if transport is not None:
         options.setdefault("journal", False)
     behaviour = Options(url=chosen, key=checked_key(key or os.environ.get("DATACAT_KEY")), **options)

@@ -13,7 +13,7 @@
     ├── StoreError          the database cannot do it; what was stored is untouched
     │   └── StoreUnavailable    for now: full disk, locked, stopping; trying again may help
     ├── ConfigurationError  a setting cannot work; the message carries the cure
-    └── RequestFailed       a plain client call was refused or not answered; carries status, code
+    └── RequestFailed       a plain client call was refused or not answered; carries detail, status, code
 """
 
 
@@ -138,12 +138,14 @@ class RequestFailed(DatacatError):
     """A plain client call was refused, or nobody answered.
 
     Args:
-        message: what was asked and what came back.
+        detail: the sentence for people, with the cure where there is one.
+        request: what was asked: its method and its URL.
         status: the HTTP status; None when there was no answer at all.
         code: the problem's stable code; empty when the answer had none.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, detail: str, *, request: str, status: int | None = None, code: str = "") -> None:
+        super().__init__(f"{request}: {detail}" if status is None else f"{request}: {status} {detail}")
+        self.detail = detail
         self.status = status
         self.code = code

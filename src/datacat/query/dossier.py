@@ -1,12 +1,9 @@
 """One document on one session: the verdict, and the evidence for it."""
 
-import string
 from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from datacat.model.errors import InvalidInput, UnknownSession
-from datacat.model.ids import parse_session_id
 from datacat.model.session import Session
 from datacat.model.titles import sentence
 from datacat.query import sessions
@@ -22,9 +19,6 @@ BEFORE: Final = 30.0
 _EVENTS: Final = 100
 _METRIC_ROWS: Final = 2_000
 _POINTS: Final = 20
-
-_ID_DIGITS: Final = 32
-_FEWEST_DIGITS: Final = 4
 
 
 class VerdictView(Struct):
@@ -68,32 +62,6 @@ class Dossier(Struct):
     state_before: StateBefore
     events: list[EventView]
     metrics: list[SeriesView]
-
-
-def find(reader: Reader, text: str) -> Session:
-    """The session of an id, or of the first digits of one where no other begins so.
-
-    Raises:
-        UnknownSession: there is none.
-        InvalidInput: code ``ambiguous_id`` when there are several.
-    """
-    digits = text.replace("-", "").lower()
-    if not set(digits) <= set(string.hexdigits) or not _FEWEST_DIGITS <= len(digits) <= _ID_DIGITS:
-        raise UnknownSession(text[:80])
-    if len(digits) == _ID_DIGITS:
-        return sessions.find(reader, parse_session_id(digits))
-    ids = reader.ids_with_prefix(digits, 2)
-    if len(ids) > 1:
-        raise InvalidInput(
-            "ambiguous_id",
-            f"several sessions begin with {text}, {ids[0]} and {ids[1]} among them: give more digits",
-            field="id",
-            found=text[:80],
-            expected="the digits of one session",
-        )
-    if not ids:
-        raise UnknownSession(text[:80])
-    return sessions.find(reader, ids[0])
 
 
 def dossier(reader: Reader, session: Session, now: int) -> Dossier:

@@ -5,12 +5,14 @@ many rows, a page at a time, gives the session as it was at that moment, and hol
 open while a slow reader reads.
 """
 
+import string
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from datacat.model.errors import UnknownSession
+from datacat.model.errors import InvalidInput, UnknownSession
+from datacat.model.ids import parse_session_id
 from datacat.model.lifecycle import Status
 from datacat.model.session import Session
 from datacat.query.problems import HangView, hangs_of
@@ -22,6 +24,9 @@ from datacat.wire.timestamps import rfc3339
 
 PAGE: Final = 1_000
 _PIECE: Final = 64 * 1024
+
+_ID_DIGITS: Final = 32
+_FEWEST_DIGITS: Final = 4
 
 
 class EventView(Struct, gc=False):
@@ -109,12 +114,33 @@ def head(session: Session, hangs: list[HangView]) -> SessionHead:
     )
 
 
-def find(reader: Reader, session_id: str) -> Session:
-    """The session.
+def find(reader: Reader, text: str) -> Session:
+    """The session of an id, or of the first digits of one where no other begins so.
 
     Raises:
-        UnknownSession: there is none of this id.
+        UnknownSession: there is none.
+        InvalidInput: code ``ambiguous_id`` when there are several.
     """
+    digits = text.replace("-", "").lower()
+    if not set(digits) <= set(string.hexdigits) or not _FEWEST_DIGITS <= len(digits) <= _ID_DIGITS:
+        raise UnknownSession(text[:80])
+    if len(digits) == _ID_DIGITS:
+        return _exactly(reader, parse_session_id(digits))
+    ids = reader.ids_with_prefix(digits, 2)
+    if len(ids) > 1:
+        raise InvalidInput(
+            "ambiguous_id",
+            f"several sessions begin with {text}, {ids[0]} and {ids[1]} among them: give more digits",
+            field="id",
+            found=text[:80],
+            expected="the digits of one session",
+        )
+    if not ids:
+        raise UnknownSession(text[:80])
+    return _exactly(reader, ids[0])
+
+
+def _exactly(reader: Reader, session_id: str) -> Session:
     session = reader.session(session_id)
     if session is None:
         raise UnknownSession(session_id)

@@ -2,11 +2,11 @@
 
 import logging
 import sys
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, TextIO
 
 import structlog
 
-LogFormat = Literal["console", "json"]
+from datacat.server.choices import LogFormat
 
 _SHARED: Final[list[Any]] = [
     structlog.contextvars.merge_contextvars,

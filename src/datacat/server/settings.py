@@ -9,14 +9,15 @@ import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
 from datacat.model.errors import ConfigurationError
 from datacat.model.retention import Retention, retention
-from datacat.server.logs import LogFormat
+from datacat.server.choices import LogFormat, LogLevel
+from datacat.store.asked import Durability
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +29,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     database: Annotated[str, Meta(description="The SQLite file; made where it is missing.")] = "datacat.db"
     durability: Annotated[
-        Literal["full", "normal"],
+        Durability,
         Meta(description="What an answered record survives: full a power cut, normal a killed process."),
     ] = "full"
     insecure_no_auth: Annotated[
@@ -59,9 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fast_lane: Annotated[
         bool, Meta(description="Answer plain posts of records without the framework; nothing else changes.")
     ] = True
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="How much the log says.")
-    ] = "info"
+    log_level: Annotated[LogLevel, Meta(description="How much the log says.")] = "info"
     log_format: Annotated[
         LogFormat, Meta(description="How the log is written: for people, or a JSON object a line.")
     ] = "console"
@@ -102,9 +101,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | No
     ):
         _check(source, given)
         values |= given
-    settings = msgspec.convert(values, Settings, strict=False)
-    settings.retention()  # what is wrong there is told now, before a database is made
-    return settings
+    return msgspec.convert(values, Settings, strict=False)
 
 
 def split(text: str) -> list[str]:
@@ -188,9 +185,17 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _check(source: str, given: Mapping[str, Any]) -> None:
+    types = get_type_hints(Settings)
+    for name, value in given.items():
+        if name not in types:
+            raise ConfigurationError(f"{source} sets {name!r}, which is none: there are {', '.join(types)}")
+        try:
+            msgspec.convert({name: value}, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            words = ", ".join(get_args(types[name]))
+            wrong = f"it is one of {words}" if words else str(error).partition(" - at")[0]
+            raise ConfigurationError(f"{name} from {source} is {value!r}: {wrong}") from error
     try:
-        msgspec.convert(dict(given), Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(
-            f"a setting from {source} is wrong: {error}. Known settings: {', '.join(Settings.__struct_fields__)}"
-        ) from error
+        msgspec.convert(dict(given), Settings, strict=False).retention()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"from {source}: {error}") from error

@@ -11,6 +11,8 @@ Bucket = Literal["hour", "day", "week"]
 Dimension = Literal["product", "version", "environment"]
 Reason = Literal["asked", "age", "size"]
 """Why a session was removed."""
+Durability = Literal["full", "normal"]
+"""What a commit survives: a power cut, or a killed process."""
 Aggregate = Literal["avg", "min", "max", "sum", "count", "last"]
 """What one value is made of those within a span of time."""
 

@@ -79,7 +79,12 @@ def test_where_all_is_well_nothing_is_found():
         (with_service(reached="other", detail="no route"), "service_unreachable", "no route"),
         (with_service(status=308, location="https://elsewhere/"), "redirected", "https://elsewhere/"),
         (with_service(status=401), "key_missing", "none is set"),
-        (with_service(status=401, has_key=True), "key_refused", "knows not the one"),
+        (with_service(status=401, has_key=True), "key_refused", "DATACAT_KEY is unknown to it"),
+        (
+            with_service(status=401, has_key=True, code="key_revoked"),
+            "key_refused",
+            "DATACAT_KEY is revoked",
+        ),
         (with_service(status=403), "key_missing", "none is set"),
         (with_service(status=502, is_datacat=False), "proxy", "with 502"),
         (with_service(status=503, is_datacat=False), "proxy", "with 503"),
@@ -136,6 +141,15 @@ def test_a_file_that_the_service_of_another_user_writes_is_no_problem():
 
 def test_a_port_that_nobody_has_is_no_problem():
     assert diagnose(replace(WELL, port=Port(host="127.0.0.1", number=8080, taken=False))) == []
+
+
+def test_what_waits_for_a_service_that_is_gone_can_be_delivered_to_this_one():
+    waiting = Journals(root="/j", waiting=1, bytes=1, meant_for=["http://gone:8080"])
+    (finding,) = diagnose(replace(WELL, journals=waiting))
+    assert "http://gone:8080" in finding.cure
+    assert f"datacat flush --url {WELL.service.url}" in finding.cure
+    (finding,) = diagnose(replace(WELL, journals=replace(waiting, meant_for=[WELL.service.url])))
+    assert "--url" not in finding.cure
 
 
 def test_a_proxy_that_is_not_used_is_told_where_nothing_answers():

@@ -56,7 +56,10 @@ def event(number):
 def test_what_broke_off_goes_on_behind_the_last_whole_message():
     first = Response(retry(1_500) + event(1) + event(2)[:-1], urllib3.exceptions.ProtocolError("gone"))
     service = Service(
-        first, RequestFailed("no answer"), RequestFailed("busy", status=503), Response(event(2))
+        first,
+        RequestFailed("no answer", request="GET /"),
+        RequestFailed("busy", request="GET /", status=503),
+        Response(event(2)),
     )
     found = list(itertools.islice(service.follow(), 5))
     assert told(found) == [
@@ -76,9 +79,9 @@ def test_what_broke_off_goes_on_behind_the_last_whole_message():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Service(RequestFailed("no answer")),
-        lambda: Service(RequestFailed("busy", status=503)),
-        lambda: Service(Response(event(1)), RequestFailed("no such session", status=404)),
+        lambda: Service(RequestFailed("no answer", request="GET /")),
+        lambda: Service(RequestFailed("busy", request="GET /", status=503)),
+        lambda: Service(Response(event(1)), RequestFailed("no such session", request="GET /", status=404)),
     ],
 )
 def test_what_waiting_does_not_mend_is_raised(make: Callable[[], Service]):

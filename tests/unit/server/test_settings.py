@@ -33,12 +33,18 @@ def test_the_environment_writes_booleans_as_words(word):
 @pytest.mark.parametrize(
     ("flags", "environ", "toml", "said"),
     [
-        ({"durability": "much"}, {}, "", "command line"),
-        ({}, {"DATACAT_PORT": "http"}, "", "environment"),
-        ({}, {}, "prot = 8080\n", "prot"),
+        (
+            {"durability": "much"},
+            {},
+            "",
+            "durability from the command line is 'much': it is one of full, normal",
+        ),
+        ({}, {"DATACAT_PORT": "http"}, "", "port from the environment is 'http'"),
+        ({}, {}, "port = 70000\n", "port from .*datacat.toml is 70000: .* <= 65535"),
+        ({}, {}, "prot = 8080\n", "datacat.toml sets 'prot', which is none: there are host, port"),
         ({}, {}, "port = \n", "not TOML"),
-        ({"retain": "soon"}, {}, "", "retain is a period"),
-        ({}, {"DATACAT_MAX_SIZE": "much"}, "", "max_size is a size"),
+        ({"retain": "soon"}, {}, "", "from the command line: retain is a period"),
+        ({}, {"DATACAT_MAX_SIZE": "much"}, "", "from the environment: max_size is a size"),
     ],
 )
 def test_a_wrong_setting_is_told_with_its_source(tmp_path, flags, environ, toml, said):

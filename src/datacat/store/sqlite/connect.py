@@ -12,18 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import apsw
 
 from datacat.model.errors import StoreError, StoreUnavailable
 from datacat.model.words import words
+from datacat.store.asked import Durability
 from datacat.store.sqlite.presence import log_of
 from datacat.store.sqlite.rows import json_text
 
 APPLICATION_ID: Final = 0x64636174  # "dcat"
-
-Durability = Literal["full", "normal"]
 
 _BUSY_TIMEOUT_MS: Final = 5_000
 

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple, TypeVar
 
 from datacat.model.fold import Folded
 from datacat.model.session import Session
+from datacat.store.asked import Durability
 from datacat.store.sqlite import bulk, removal, terms
-from datacat.store.sqlite.connect import Durability, connect, errors_of
+from datacat.store.sqlite.connect import connect, errors_of
 from datacat.store.sqlite.presence import Presence
 from datacat.store.sqlite.problems import UPSERT_PROBLEM, problem_row
 from datacat.store.sqlite.rows import (
