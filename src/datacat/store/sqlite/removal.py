@@ -59,9 +59,7 @@ def remove(
 
 def sweep(database: apsw.Connection, rows: int) -> int:
     """Take away up to ``rows`` rows of what was removed, in the transaction that is open; how many were taken."""
-    found = database.execute(
-        "SELECT key, deployment, created_at FROM removed ORDER BY key LIMIT 1"
-    ).fetchone()
+    found = database.execute("SELECT key, deployment, created_at FROM removed ORDER BY key LIMIT 1").get
     if found is None:
         return 0
     key, deployment, created_at = found

@@ -79,11 +79,11 @@ def json_text(value: Any) -> str:
 
 
 def one_integer(database: apsw.Connection, sql: str, values: Row) -> int | None:
-    """The first column of the first row; None when there is no row."""
-    row = database.execute(sql, values).fetchone()
-    if row is None:
-        return None
-    number: int = row[0]
+    """The one number that is answered; None when there is no row.
+
+    The statement is asked to its end: one that stands in the middle would keep a commit from being made.
+    """
+    number: int | None = database.execute(sql, values).get
     return number
 
 

@@ -139,7 +139,7 @@ class SqliteWriter:
         if kept := self._sessions.get(session_id):
             self._sessions.move_to_end(session_id)
             return kept.session
-        row = self._database.execute(_SESSION_BY_ID, (id_bytes(session_id),)).fetchone()
+        row = self._database.execute(_SESSION_BY_ID, (id_bytes(session_id),)).get
         if row is None:
             return None
         key, deployment, *values = row
