@@ -202,7 +202,7 @@ def bytes_a_row(path: Path) -> None:
         from datacat.ingest.committer import commit
         from datacat.model.records import Batch, Origin
         from datacat.store.sqlite.writer import SqliteWriter
-        from datacat.wire.codec import decode_batch
+        from datacat.wire.ndjson import decode_batch
 
         writer = SqliteWriter(file, durability="normal")
         empty = file.stat().st_size

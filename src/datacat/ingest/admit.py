@@ -31,7 +31,7 @@ from datacat.model.records import (
     Tags,
 )
 from datacat.model.state import split_merge_patch
-from datacat.wire import codec
+from datacat.wire import codec, ndjson
 from datacat.wire.timestamps import parse_timestamp
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -155,7 +155,7 @@ def records(session_id: str, origin: str, body: bytes) -> Batch:
             found=origin[:40],
             expected="app, watchdog, parent or server",
         )
-    return Batch(session_id, written_by, codec.decode_batch(body))
+    return Batch(session_id, written_by, ndjson.decode_batch(body))
 
 
 def confined(batch: Batch, product: str) -> Batch:
