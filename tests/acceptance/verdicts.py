@@ -111,7 +111,9 @@ ENDS: Final = [
     Row("`abort()`", "def give_up(): os.abort()\ngive_up()", _all(_interpreter("in give_up"))),
     Row(
         "stack overflow in C",
-        "import functools\nsys.setrecursionlimit(10**7)\ndef deeper():\n    return functools.reduce(lambda a, b: deeper(), [1, 2])\ndeeper()",
+        "import functools, resource\nsys.setrecursionlimit(10**7)\n"
+        "resource.setrlimit(resource.RLIMIT_STACK, (512 * 1024, resource.getrlimit(resource.RLIMIT_STACK)[1]))\n"
+        "def deeper():\n    return functools.reduce(lambda a, b: deeper(), [1, 2])\ndeeper()",
         _both(_interpreter("deeper")),
     ),
 ]

@@ -66,6 +66,7 @@ def test_each_question_knows_the_parameters_of_the_document_and_refuses_all_othe
             assert ("limit is one" in problem["detail"]) == ("limit" in known)
             asked += 1
     assert asked > 20
+    assert api.raw("HEAD", "/api/live?product=editor").status == 200
 
 
 def test_what_records_is_taken_whatever_stands_behind_its_path(api):

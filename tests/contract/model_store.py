@@ -23,6 +23,7 @@ from datacat.store.found import (
     Deployment,
     EventRow,
     Found,
+    Identity,
     ListedProblem,
     MetricRow,
     Overdue,
@@ -146,8 +147,9 @@ class ModelStore:
             state = merge(state, change.merge)
         return state
 
-    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
-        return sorted(each for each in self.known if each.replace("-", "").startswith(prefix))[:limit]
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[Identity]:
+        ids = sorted(each for each in self.known if each.replace("-", "").startswith(prefix))
+        return [Identity(each, self.known[each].product) for each in ids[:limit]]
 
     def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:
         self._rows(session_id)

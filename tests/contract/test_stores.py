@@ -347,9 +347,10 @@ def test_the_state_of_any_moment_is_known(store):
 def test_ids_are_found_by_their_first_digits(store):
     ids = ["01934f5e-0000-7000-8000-000000000001", "01934f5e-1000-7000-8000-000000000002"]
     for session_id in ids:
-        store.add(session_id, Start(time=1))
-    assert store.reader.ids_with_prefix("01934f5e", 5) == ids
-    assert store.reader.ids_with_prefix("01934f5e1", 5) == ids[1:]
+        store.add(session_id, Start(time=1, product=session_id[9:13]))
+    first, second = zip(ids, ("0000", "1000"), strict=True)
+    assert store.reader.ids_with_prefix("01934f5e", 5) == [first, second]
+    assert store.reader.ids_with_prefix("01934f5e1", 5) == [second]
     assert store.reader.ids_with_prefix("2", 5) == []
 
 

@@ -42,5 +42,5 @@ def test_what_cannot_be_done_is_said_in_a_line(tmp_path):
     assert "cannot be written" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     done = provision(tmp_path, "--url", "here:8080")
-    assert done.returncode == 1
-    assert "no URL: write it as http://host:port" in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert "url must begin with http:// or https://" in " ".join(done.stderr.replace("│", " ").split())

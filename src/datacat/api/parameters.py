@@ -23,7 +23,8 @@ async def refuse_unknown(connection: ASGIConnection[Any, Any, Any, Any], handler
         InvalidInput: code ``unknown_parameter``, with those that there are.
     """
     scope = connection.scope
-    if not scope["query_string"] or scope.get("method") == "POST" or not scope["path"].startswith("/api/"):
+    asks = scope.get("method") in ("GET", "DELETE") and scope["path"].startswith("/api/")
+    if not asks or not scope["query_string"]:
         return
     known = known_to(handler)
     for name in connection.query_params:

@@ -124,6 +124,19 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
+def _whole(client: DatacatClient, session_id: str) -> str:
+    """The id that begins so; one that is whole already is not asked for."""
+    if len(session_id.replace("-", "")) >= _ID_DIGITS:
+        return session_id
+    try:
+        whole: str = client.get_session(session_id, events=False, metrics=False)["id"]
+    except RequestFailed as error:
+        if error.status == 403:
+            fail(f"{error.detail}: with this one, give the session's id whole")
+        raise
+    return whole
+
+
 def _record(session: str | None, url: str, call: Callable[[DatacatClient, str], None]) -> None:
     of_run = offered_by(os.environ)
     of = session or of_run
@@ -131,8 +144,7 @@ def _record(session: str | None, url: str, call: Callable[[DatacatClient, str], 
         fail("of which session? Pass --session ID, or run this within: datacat run -- PROGRAM")
     client = DatacatClient(url)
     try:
-        if len(of.replace("-", "")) < _ID_DIGITS:
-            of = client.get_session(of, events=False, metrics=False)["id"]
+        of = _whole(client, of)
         try:
             call(client, of)
         except RequestFailed as error:

@@ -16,7 +16,7 @@ from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.periods import parse_period
 from datacat.store.asked import Sort
 from datacat.wire.codec import encode
-from datacat.wire.timestamps import parse_timestamp, rfc3339
+from datacat.wire.timestamps import parse_moment, parse_timestamp, rfc3339
 
 JsonObject = dict[str, Any]
 
@@ -97,6 +97,8 @@ def moment(text: str, now: int, option: str) -> str:
     '2024-11-23T14:40:00.000000Z'
     >>> moment("2024-11-23 12:00:00Z", 0, "--since")
     '2024-11-23T12:00:00.000000Z'
+    >>> moment("1732380000", 0, "--since")
+    '2024-11-23T16:40:00.000000Z'
 
     Raises:
         BadParameter: it is neither.
@@ -105,7 +107,7 @@ def moment(text: str, now: int, option: str) -> str:
     if seconds is not None:
         return rfc3339(max(0, now - seconds * 1_000_000))
     try:
-        return rfc3339(parse_timestamp(text))
+        return rfc3339(parse_moment(text, field=option) if text.isdigit() else parse_timestamp(text))
     except InvalidInput:
         raise typer.BadParameter(
             f"{text!r} is no moment: write how long ago it is (30m, 12h, 7d), or the day and the time with Z for "

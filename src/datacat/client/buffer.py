@@ -20,7 +20,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from datacat.client.alive import Alive
 from datacat.client.backlog import Entry
 from datacat.client.budget import Budget
 from datacat.client.journal import JournalWriter
@@ -42,12 +41,11 @@ _YIELD: Final = 0.00005
 
 
 class Journal(Struct, frozen=True):
-    """A journal's two sides, what it may take from the disk, and where its program is told alive."""
+    """A journal's two sides, and what it may take from the disk."""
 
     writer: JournalWriter
     reader: JournalReader
     budget: Budget
-    alive: Alive
 
 
 class Buffer:
@@ -180,7 +178,6 @@ class Buffer:
         """
         if self._journal is None:
             return None
-        self.tell_alive()
         writer = self._journal.writer
         with self._lock:
             segment = writer.segment
@@ -207,11 +204,6 @@ class Buffer:
             self._told = True
             return writer.complaint
         return None
-
-    def tell_alive(self) -> None:
-        """The program is there now; kept beside the journal."""
-        if self._journal is not None:
-            self._journal.alive.tell()
 
     def _move_to_journal(self) -> None:
         while True:

@@ -6,14 +6,21 @@ its own way.
 """
 
 import faulthandler
+import os
 import re
+import threading
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 NAME: Final = "crash.txt"
 _MOST: Final = 64 * 1024
 
-_ours: IO[bytes] | None = None
+_FLAGS: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+_file: int | None = None
+_listening: list[Path] = []
+"""The directories of those who listen, the latest last."""
+_turn = threading.Lock()
 
 _SIGNALS: Final = {
     "Segmentation fault": "SIGSEGV",
@@ -27,27 +34,47 @@ _FATAL: Final = re.compile(r"^Fatal Python error: (?P<what>[^\n]+)", re.MULTILIN
 
 
 def listen(folder: Path) -> None:
-    """Have the last words of this process written into ``folder``."""
-    global _ours  # the interpreter has one such file
-    if _ours is None and faulthandler.is_enabled():
-        return
-    try:
-        file = (folder / NAME).open("wb", buffering=0)
-    except OSError:
-        return
-    faulthandler.enable(file)
-    if _ours is not None:
-        _ours.close()
-    _ours = file
+    """Have the last words of this process written into ``folder``, whoever listened before."""
+    with _turn:
+        if _file is None and faulthandler.is_enabled():
+            return
+        if _write_into(folder):
+            _listening.append(folder)
+
+
+def leave(folder: Path) -> None:
+    """The session is over: whoever listened before, and still does, has them again."""
+    with _turn:
+        if folder not in _listening:
+            return
+        latest = _listening[-1] == folder
+        _listening.remove(folder)
+        if latest and _listening:
+            _write_into(_listening[-1])
 
 
 def stop() -> None:
     """In a forked child: the file is the parent's."""
-    global _ours  # as above
-    if _ours is not None:
+    global _file, _turn  # as below
+    _turn = threading.Lock()
+    _listening.clear()
+    if _file is not None:
         faulthandler.disable()
-        _ours.close()
-        _ours = None
+        os.close(_file)
+        _file = None
+
+
+def _write_into(folder: Path) -> bool:
+    global _file  # the interpreter has one such file
+    try:
+        file = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
+    except OSError:
+        return False
+    faulthandler.enable(file)
+    if _file is not None:
+        os.close(_file)
+    _file = file
+    return True
 
 
 def read(folder: Path) -> str:

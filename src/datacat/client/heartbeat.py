@@ -21,7 +21,7 @@ class HeartbeatMonitor:
             monitor, until another beats.
         clock: the monotonic time.
         log_event: told of hangs and recoveries.
-        on_check: told of each check, and whether there were beats since the one before.
+        log_heartbeat: told, once a check, that there were beats.
         runs: whether what is watched runs at all; if not, its silence is no hang.
         describe: what else is to be said of a hang, such as an event loop's tasks.
     """
@@ -33,7 +33,7 @@ class HeartbeatMonitor:
         *,
         clock: Clock,
         log_event: Callable[..., None],
-        on_check: Callable[[bool], None],
+        log_heartbeat: Callable[[], None],
         runs: Callable[[], bool] = lambda: True,
         describe: Callable[[], dict[str, Any]] = dict,
     ) -> None:
@@ -43,11 +43,12 @@ class HeartbeatMonitor:
         self._evidence = Evidence()
         self._clock = clock
         self._log_event = log_event
-        self._on_check = on_check
+        self._log_heartbeat = log_heartbeat
         self._runs = runs
         self._describe = describe
         self._seen = slot[pulse.LAST_BEAT]
         self._stopped = threading.Event()
+        self._looking = threading.RLock()
         self._thread = threading.Thread(target=self._run, name=f"datacat-heartbeat-{name}", daemon=True)
         slot[pulse.THREAD] = threading.get_ident()
         self._evidence.beaten(threading.get_ident())
@@ -57,9 +58,12 @@ class HeartbeatMonitor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer; returns at once."""
+        """Watch no longer; a recovery since the last look is told."""
         self._stopped.set()
         self.slot[pulse.STATE] = pulse.FREE
+        with self._looking:
+            now, beat = self._clock.monotonic(), self.slot[pulse.LAST_BEAT]
+            self._tell(self._watch.check(now, beat, telling=False), now, beat)
 
     def pause(self) -> None:
         """No hang from here on."""
@@ -78,17 +82,23 @@ class HeartbeatMonitor:
 
     def check(self) -> None:
         """One look, and what follows from it."""
+        with self._looking:
+            if not self._stopped.is_set():
+                self._check()
+
+    def _check(self) -> None:
         now, beat = self._clock.monotonic(), self.slot[pulse.LAST_BEAT]
         self.slot[pulse.LAST_CHECK] = now
-        beaten = beat != self._seen
-        if beaten:
+        if beat != self._seen:
             self._seen = beat
             self._evidence.beaten(int(self.slot[pulse.THREAD]))
             self.slot[pulse.NATIVE_THREAD] = native_id(int(self.slot[pulse.THREAD]))
-        self._on_check(beaten)
+            self._log_heartbeat()
         if not self._runs() or self._evidence.being_debugged:
             self._watch.begin_anew(now)
-        found = self._watch.check(now, beat, worked=time.process_time())
+        self._tell(self._watch.check(now, beat, worked=time.process_time()), now, beat)
+
+    def _tell(self, found: Hung | Recovered | None, now: float, beat: float) -> None:
         if isinstance(found, Hung):
             self.slot[pulse.REPORTED] = beat
             data = {

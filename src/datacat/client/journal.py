@@ -355,11 +355,15 @@ class JournalWriter:
         lock = FileLock(folder / LOCK_NAME)
         if not lock.acquire():
             raise OSError(f"{folder} is held by another process")
-        about = folder / ABOUT_NAME
-        unfinished = about.with_suffix(UNFINISHED)
-        unfinished.touch(mode=0o600)
-        unfinished.write_bytes(msgspec.json.encode(self._about))
-        unfinished.replace(about)
+        try:
+            about = folder / ABOUT_NAME
+            unfinished = about.with_suffix(UNFINISHED)
+            unfinished.touch(mode=0o600)
+            unfinished.write_bytes(msgspec.json.encode(self._about))
+            unfinished.replace(about)
+        except BaseException:
+            lock.release()
+            raise
         alive.begin(folder)
         return lock
 

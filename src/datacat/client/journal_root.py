@@ -92,7 +92,7 @@ def open_leftover(folder: Path, clock: Clock) -> Leftover | None:
     except BaseException:
         lock.release()
         raise
-    return Leftover(folder, about, reader, first, last_alive(folder), lock)
+    return Leftover(folder, about, reader, first, last_alive(folder, clock.now()), lock)
 
 
 def set_aside(path: Path) -> Path:

@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 
-from datacat.client.alive import Alive
 from datacat.client.budget import Budget
 from datacat.client.buffer import Journal
 from datacat.client.journal import About, JournalWriter
@@ -29,7 +28,7 @@ def open_journal(about: About, max_bytes: int, drop_first: Sequence[str], clock:
     budget = Budget(root, max_bytes, drop_first, clock)
     folder = root / about.folder_name
     writer = JournalWriter(folder, about, room=budget.share, largest=budget.share // 4)
-    return Journal(writer, JournalReader(folder, about.session_id, clock), budget, Alive(folder, clock))
+    return Journal(writer, JournalReader(folder, about.session_id, clock), budget)
 
 
 def left_behind(session_id: str, clock: Clock) -> int:
@@ -49,6 +48,12 @@ def claim_leftovers(clock: Clock, make_transport: Callable[[str, str], Transport
         return None
     _claimed_by = os.getpid()
     try:
-        return LeftoverShipper(journal_root(os.environ).absolute(), clock, make_transport)
+        root = journal_root(os.environ).absolute()
+        return LeftoverShipper(root, clock, make_transport, closed=_unclaim)
     except (OSError, RuntimeError):
         return None
+
+
+def _unclaim() -> None:
+    global _claimed_by  # as above
+    _claimed_by = None

@@ -115,12 +115,20 @@ class LeftoverShipper:
         root: where the journals are.
         clock: the time.
         make_transport: a way to a server's URL, for what an origin wrote.
+        closed: told when it is closed.
     """
 
-    def __init__(self, root: Path, clock: Clock, make_transport: Callable[[str, str], Transport]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Clock,
+        make_transport: Callable[[str, str], Transport],
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._root = root
         self._clock = clock
         self._make_transport = make_transport
+        self._closed = closed
         self._queue: Iterator[Leftover] | None = None
         self._current: tuple[Leftover, Delivery] | None = None
         self._not_before = 0.0
@@ -143,7 +151,7 @@ class LeftoverShipper:
         try:
             step = delivery.step()
         except ForeignJournal as error:
-            self.close()
+            self._leave()
             logger.warning("%s; it is kept in %s", error, set_aside(leftover.folder))
             return True
         if step is Step.NOTHING:
@@ -157,6 +165,10 @@ class LeftoverShipper:
 
     def close(self) -> None:
         """Leave what is not delivered to the next one."""
+        self._leave()
+        self._closed()
+
+    def _leave(self) -> None:
         if self._current is not None:
             leftover, delivery = self._current
             self._current = None

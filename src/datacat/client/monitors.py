@@ -16,17 +16,17 @@ class Monitors:
         pulse: where the heartbeats are put.
         clock: the monotonic time.
         log_event: told of hangs and recoveries.
-        on_check: told of each check, and whether there were beats since the one before.
+        log_heartbeat: told, once a check, that there were beats.
     """
 
     def __init__(
-        self, pulse: Pulse, clock: Clock, log_event: Callable[..., None], on_check: Callable[[bool], None]
+        self, pulse: Pulse, clock: Clock, log_event: Callable[..., None], log_heartbeat: Callable[[], None]
     ) -> None:
         self.slots: dict[str, Slot] = {}
         self._pulse = pulse
         self._clock = clock
         self._log_event = log_event
-        self._on_check = on_check
+        self._log_heartbeat = log_heartbeat
         self._monitors: dict[str, HeartbeatMonitor] = {}
 
     def start(
@@ -47,7 +47,7 @@ class Monitors:
             self._pulse.slot(name, self._clock.monotonic(), timeout, check_interval),
             clock=self._clock,
             log_event=self._log_event,
-            on_check=self._on_check,
+            log_heartbeat=self._log_heartbeat,
             runs=runs,
             describe=describe,
         )

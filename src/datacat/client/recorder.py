@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Raw, Struct
 
 from datacat.client import procfs
+from datacat.client.alive import Alive
 from datacat.client.backlog import Backlog
 from datacat.client.buffer import Buffer, Waiting
 from datacat.client.encode import ANY_FORM, encode_quickly, encode_record
@@ -51,6 +52,7 @@ class Recorder:
         ship_leftovers: whether to ship what dead programs left, if nobody else in this process does.
         contact_every: see :class:`datacat.client.shipper.Shipper`.
         complain: told once, in a sentence, when the journal cannot be written.
+        at_rest: told, in the thread that ships, when all is delivered after :meth:`finish`, and it ends.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Recorder:
         ship_leftovers: bool = True,
         contact_every: float | None = None,
         complain: Callable[[str], None] = lambda _: None,
+        at_rest: Callable[[], None] = lambda: None,
     ) -> None:
         self.opened = False
         self._start = start
@@ -89,6 +92,8 @@ class Recorder:
         self._buffer = Buffer(clock, memory, journal, last_seq=last_seq)
         self.append = self._buffer.append
         self._backlog = Backlog(self._buffer, clock, after=last_seq, start=line[1:])
+        # Whoever says no goodbye is never said to have gone.
+        self._alive = Alive(journal.writer.folder, clock) if journal and about.says_goodbye else None
         to_server = transports(options.url, options.key)
         self._shipper = Shipper(
             session_id,
@@ -98,6 +103,7 @@ class Recorder:
             leftovers=claim_leftovers(clock, to_server) if journal and ship_leftovers else None,
             contact_every=contact_every,
             complain=complain,
+            at_rest=at_rest,
         )
 
     def open(self) -> None:
@@ -105,6 +111,8 @@ class Recorder:
         time = self._start.time
         if self._buffer.open("start", ANY_FORM, time, encode_record(copy(self._start))):
             self._shipper.start()
+            if self._alive is not None:
+                self._alive.start()
         self.opened = True
 
     def record(self, kind: str, record: Base) -> None:
@@ -114,9 +122,9 @@ class Recorder:
         time = record.time
         self.append(kind, ANY_FORM, time, encode_record(record))
 
-    def tell_alive(self) -> None:
-        """The program is there now, whether or not it records anything."""
-        self._buffer.tell_alive()
+    def go_on(self) -> None:
+        """Ship what was recorded after :meth:`finish`, and come to rest again."""
+        self._shipper.go_on()
 
     @property
     def folder(self) -> Path | None:
@@ -142,6 +150,8 @@ class Recorder:
 
     def finish(self) -> bool:
         """As :meth:`flush`, and leave nothing behind on the disk; see :meth:`Shipper.finish`."""
+        if self._alive is not None:
+            self._alive.stop()
         return not self.opened or self._shipper.finish(self._exit_timeout)
 
     # Forks

@@ -72,6 +72,7 @@ class Session:
     def _begin(self, *, last_seq: int = 0) -> None:
         self._watchdog: Watchdog | None = None
         self._ended = False
+        self._over = False
         self._silent = False
         self._opened = False
         self._pulse = self._new_pulse()
@@ -79,7 +80,7 @@ class Session:
             self._pulse,
             self._clock,
             self.log_event,
-            self._on_check,
+            lambda: self._record("heartbeat", Heartbeat(time=self._clock.now())),
         )
         self._slots = self._monitors.slots
         self._fatal: BaseException | None = None
@@ -92,6 +93,7 @@ class Session:
             last_seq=last_seq,
             contact_every=self._start.contact_timeout and self._start.contact_timeout / 4,
             complain=self._on_complaint,
+            at_rest=self._at_rest,
         )
         self._append = self._recorder.append
 
@@ -126,14 +128,18 @@ class Session:
     def _record(self, kind: str, record: Base) -> None:
         if self._silent:
             return
-        if not self._opened:
+        if not self._opened and not self._ended:
             self._open()
         self._recorder.record(kind, record)
+        if self._ended:
+            self._recorder.go_on()
 
-    def _on_check(self, beaten: bool) -> None:
-        if beaten:
-            self._record("heartbeat", Heartbeat(time=self._clock.now()))
-        self._recorder.tell_alive()
+    def _at_rest(self) -> None:
+        """All is delivered after the end: where nothing can add to it any more, nothing of us runs on."""
+        if self._recorder.folder is not None:
+            crashdump.leave(self._recorder.folder)
+        if self._watchdog is not None and self._over:
+            self._watchdog.release()
 
     def _on_complaint(self, complaint: str) -> None:
         self.log_event("journal_unavailable", {"reason": complaint}, level="warning")
@@ -307,6 +313,7 @@ class Session:
 
         Where the server cannot be reached, what waits stays in the journal and nothing is waited for.
         """
+        self._over = True
         self._finish("end", End(time=self._clock.now()))
 
     def _exit(
@@ -343,6 +350,7 @@ class Session:
         if self._ended:
             return
         self._ended = True
+        self._opened = False
         self.stop_heartbeat_monitor()
         self._record(kind, record)
         self._pulse.say_goodbye(pulse.ENDED if kind == "end" else pulse.EXITING)
@@ -360,6 +368,7 @@ class Session:
             return
         if isinstance(error, Exception):
             self.log_exception(error)
+            self._over = True
         self._exit_by(error)
 
     # What the process tells us; see hooks.py

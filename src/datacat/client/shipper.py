@@ -3,6 +3,7 @@
 It sends what waits, between that what dead programs left, and keeps the journal in order.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -36,6 +37,7 @@ class Shipper:
         contact_every: seconds after which the server is told that the program is there, when there
             was nothing else to send; None when no contact was promised.
         complain: told once, in a sentence, when the journal cannot be written.
+        at_rest: told, in the thread, when it ends because all is delivered after :meth:`finish`.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class Shipper:
         leftovers: LeftoverShipper | None = None,
         contact_every: float | None = None,
         complain: Callable[[str], None] = lambda _: None,
+        at_rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._contact_every = contact_every
         self._last_contact = time.monotonic()
         self._complain = complain
+        self._at_rest = at_rest
         self._buffer = buffer
         self.delivery = Delivery(
             session_id, backlog, transport, backoff or Backoff(longest=contact_every or LONGEST)
@@ -62,14 +66,20 @@ class Shipper:
         self._progress = threading.Condition()
         self._stopping = False
         self._finishing = False
+        self._resting = False
         self._next_try = 0.0
         self._failing = False
         self._failures = 0
 
     def start(self) -> None:
-        """Begin to ship."""
-        self._thread = threading.Thread(target=self._run, name="datacat-shipper", daemon=True)
-        self._thread.start()
+        """Begin to ship, or go on; where there can be no thread, what waits stays where it is."""
+        with self._progress:
+            self._resting = False
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="datacat-shipper", daemon=True)
+                with contextlib.suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     def stop(self) -> None:
         """Stop after the batch under way, at the next look."""
@@ -86,14 +96,24 @@ class Shipper:
         Nothing is waited for when the server cannot be reached and the journal keeps what waits: it
         is delivered by the next program, or by ``datacat flush``.
         """
-        self._finishing = True
         self._contact_every = None
+        with self._progress:
+            if self._thread is None and not self.delivery.backlog.waiting:
+                return True
+        self.go_on()
         return self._wait(timeout, patient=False)
+
+    def go_on(self) -> None:
+        """Ship what waits, then leave nothing behind on the disk, and end the thread."""
+        self._finishing = True
+        self.start()
 
     def _wait(self, timeout: float, *, patient: bool) -> bool:
         deadline = time.monotonic() + timeout
         backlog = self.delivery.backlog
         target = self._buffer.last_seq
+        if backlog.waiting:
+            self.start()
         failures = self._failures
         self._next_try = 0.0
         self._wake.set()
@@ -118,11 +138,23 @@ class Shipper:
                 self._pause()
             with self._progress:
                 self._progress.notify_all()
+                # What is recorded from here on starts another thread.
+                if self._resting and not self.delivery.backlog.waiting:
+                    self._close()
+                    self._thread = None
+                    break
             self._wake.wait(SHIP_INTERVAL)
             self._wake.clear()
+        else:
+            self._close()
+            return
+        self._at_rest()
+
+    def _close(self) -> None:
         self.delivery.close()
         if self._leftovers is not None:
             self._leftovers.close()
+            self._leftovers = None
 
     def _keep_up(self) -> None:
         if complaint := self._buffer.keep_up(self.delivery.backlog.acknowledged):
@@ -142,9 +174,10 @@ class Shipper:
             if step is Step.SENT:
                 self._last_contact = time.monotonic()
                 self._keep_up()
-            elif self._finishing and not self.delivery.backlog.waiting:
+            elif (self._finishing or self._resting) and not self.delivery.backlog.waiting:
                 self._buffer.discard(self.delivery.backlog.acknowledged)
                 self._finishing = False
+                self._resting = True
             with self._progress:
                 self._progress.notify_all()
             more = self._leftovers is not None and self._leftovers.step()

@@ -5,6 +5,7 @@ wait for (the watchdog's parent is gone at once), and shares nothing with the wa
 of memory and a pipe that tells of its end. See :mod:`datacat.client.watchdog` for the other side.
 """
 
+import contextlib
 import faulthandler
 import marshal
 import os
@@ -32,6 +33,16 @@ main()
 """
 
 
+_stacks: tuple[int, int] | None = None
+"""Where this process's stacks are printed, and the signal that asks for them.
+
+One for all its watchdogs, and for as long as it lives: a signal that nobody handles any more, and that is
+still on its way, would kill the program.
+"""
+
+_making_stacks = threading.Lock()
+
+
 class Watchdog:
     """The program's end of its watchdog.
 
@@ -45,8 +56,8 @@ class Watchdog:
         self._pulse = pulse
         self._settings = settings
         self._complain = complain
-        self._files: list[int] = []
-        self._signal = 0
+        self._held: int | None = None
+        self._released = False
         self._whole = threading.Lock()
         self._thread = threading.Thread(target=self._start, name="datacat-watchdog-start", daemon=True)
 
@@ -72,12 +83,21 @@ class Watchdog:
 
     def abandon(self) -> None:
         """After the fork, in the child: the watchdog is the parent's."""
-        for file in self._files:
-            os.close(file)
-        self._files = []
-        self._pulse.close()
-        if self._signal:
-            faulthandler.unregister(self._signal)
+        self._close()
+        _forget_stacks()
+
+    def release(self) -> None:
+        """The session is over, and delivered: nothing is left to be watched. Raises nothing."""
+        with self._whole:
+            self._released = True
+            self._close()
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._pulse.close()
+            if self._held is not None:
+                os.close(self._held)  # at the other end of it, the watchdog sees that there is no more to see
+        self._held = None
 
     def _start(self) -> None:
         try:
@@ -91,21 +111,16 @@ class Watchdog:
         if self._pulse.file is None or not hasattr(os, "pidfd_open"):
             raise OSError("this system cannot watch one process from another")
         with self._whole:
+            if self._released:
+                return
             process = self._hand_over(self._pulse.file)
         process.wait()
 
     def _hand_over(self, pulse: int) -> "subprocess.Popen[bytes]":
-        # Neither is wanted where there is no watchdog.
-        import fcntl
-        import subprocess
+        import subprocess  # it is not wanted where there is no watchdog
 
-        stacks = shared_file("datacat-stacks")
-        fcntl.fcntl(stacks, fcntl.F_SETFL, os.O_APPEND)  # so that the watchdog may empty it
-        ended, held = os.pipe2(os.O_CLOEXEC)
-        self._files = [stacks, held]
-        self._signal = _free_signal()
-        if self._signal:
-            faulthandler.register(self._signal, file=stacks, all_threads=True)
+        stacks, number = _ask_by()
+        ended, self._held = os.pipe2(os.O_CLOEXEC)
         settings = {
             **self._settings,
             "pid": os.getpid(),
@@ -113,7 +128,7 @@ class Watchdog:
             "main_thread": threading.main_thread().ident or 0,
             "pulse": pulse,
             "stacks": stacks,
-            "stacks_signal": self._signal,
+            "stacks_signal": number,
             "ended": ended,
             "path": [each for each in sys.path if each],
         }
@@ -132,6 +147,33 @@ class Watchdog:
         os.close(ended)
         os.close(told)
         return process
+
+
+def _ask_by() -> tuple[int, int]:
+    """The file and the signal, see :data:`_stacks`; made where there are none yet."""
+    global _stacks  # the interpreter has one such handler a signal
+    import fcntl
+
+    with _making_stacks:
+        if _stacks is None:
+            file = shared_file("datacat-stacks")
+            fcntl.fcntl(file, fcntl.F_SETFL, os.O_APPEND)  # so that the watchdog may empty it
+            number = _free_signal()
+            if number:
+                faulthandler.register(number, file=file, all_threads=True)
+            _stacks = file, number
+        return _stacks
+
+
+def _forget_stacks() -> None:
+    """In a forked child: they are the parent's."""
+    global _stacks  # as above
+    if _stacks is not None:
+        file, number = _stacks
+        _stacks = None
+        if number:
+            faulthandler.unregister(number)
+        os.close(file)
 
 
 def _free_signal() -> int:

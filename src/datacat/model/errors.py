@@ -16,9 +16,24 @@
     └── RequestFailed       a plain client call was refused or not answered; carries detail, status, code
 """
 
+from typing import Any
+
 
 class DatacatError(Exception):
-    """The root of the tree: ``except DatacatError`` catches all that datacat means to raise."""
+    """The root of the tree: ``except DatacatError`` catches all that datacat means to raise.
+
+    Each can be pickled, whatever it is made of: one that could not would break the pool of processes
+    that it is raised in.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[DatacatError], args: tuple[Any, ...], members: dict[str, Any]) -> DatacatError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(members)
+    return error
 
 
 class InvalidInput(DatacatError, ValueError):

@@ -4,9 +4,11 @@ Handlers are given this in the store's place, so none of them can forget to ask.
 another product is not there; what cannot be told apart by product is refused.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
-from datacat.model.errors import KeyForbids, UnknownSession
+from datacat.model.errors import InvalidInput, KeyForbids, UnknownSession
 from datacat.model.lifecycle import Status
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
@@ -17,6 +19,7 @@ from datacat.store.found import (
     Deployment,
     EventRow,
     Found,
+    Identity,
     ListedProblem,
     MetricRow,
     Overdue,
@@ -27,6 +30,9 @@ from datacat.store.found import (
     TimedEvent,
 )
 from datacat.store.port import Reader
+
+_LOOKED_AT: Final = 1_000
+"""Sessions of all products among which those whose ids begin so are looked for."""
 
 
 class BoundReader:
@@ -81,10 +87,23 @@ class BoundReader:
         """Of a session of the product."""
         return self._reader.state_at(self._ours(session_id), time)
 
-    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
-        """Those of the product, among the first that begin so."""
-        found = self._reader.ids_with_prefix(prefix, limit)
-        return [each for each in found if self.session(each) is not None]
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[Identity]:
+        """Those of the product; where very many begin so, it cannot be known which they are.
+
+        Raises:
+            InvalidInput: code ``ambiguous_id``.
+        """
+        found = self._reader.ids_with_prefix(prefix, _LOOKED_AT)
+        ours = [each for each in found if each.product == self._product][:limit]
+        if len(found) == _LOOKED_AT and len(ours) < limit:
+            raise InvalidInput(
+                "ambiguous_id",
+                f"very many sessions begin with {prefix}: give more digits",
+                field="id",
+                found=prefix,
+                expected="the digits of one session",
+            )
+        return ours
 
     def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:
         """Of a session of the product."""

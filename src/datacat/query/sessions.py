@@ -126,7 +126,7 @@ def find(reader: Reader, text: str) -> Session:
         raise UnknownSession(text[:80])
     if len(digits) == _ID_DIGITS:
         return _exactly(reader, parse_session_id(digits))
-    ids = reader.ids_with_prefix(digits, 2)
+    ids = [each.id for each in reader.ids_with_prefix(digits, 2)]
     if len(ids) > 1:
         raise InvalidInput(
             "ambiguous_id",

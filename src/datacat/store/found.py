@@ -1,12 +1,19 @@
 """What a store answers with."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Raw, Struct
 
 from datacat.model.problems import Problem
 from datacat.model.session import Session
 from datacat.store.asked import Place, Reason
+
+
+class Identity(NamedTuple):
+    """A session's id, and the product that it is of."""
+
+    id: str
+    product: str | None
 
 
 class EventRow(Struct, frozen=True, gc=False):

@@ -20,6 +20,7 @@ from datacat.store.found import (
     Deployment,
     EventRow,
     Found,
+    Identity,
     ListedProblem,
     MetricRow,
     Overdue,
@@ -117,8 +118,8 @@ class Reader(Protocol):
         """The state as the changes made up to ``time`` left it."""
         ...
 
-    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
-        """Ids that begin with ``prefix``: hexadecimal digits, without hyphens."""
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[Identity]:
+        """Sessions whose ids begin with ``prefix``, hexadecimal digits without hyphens, in the ids' order."""
         ...
 
     def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:

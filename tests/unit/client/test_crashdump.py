@@ -39,6 +39,24 @@ def test_a_forked_child_does_not_write_into_its_parents_file(tmp_path):
     assert crashdump.read(tmp_path) == ""
 
 
+def test_who_listened_before_hears_again_when_a_later_session_is_over(tmp_path):
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    for folder in (first, second, third):
+        folder.mkdir()
+    code = """
+root = Path(sys.argv[1])
+for name in ("first", "second", "third"):
+    crashdump.listen(root / name)
+crashdump.leave(root / "second")
+crashdump.leave(root / "third")
+crashdump.leave(root / "third")
+fall_over()
+"""
+    run(code, tmp_path)
+    assert "in fall_over" in crashdump.read(first)
+    assert crashdump.read(second) == crashdump.read(third) == ""
+
+
 def test_a_folder_that_is_not_there_is_no_trouble(tmp_path):
     assert run("crashdump.listen(Path(sys.argv[1]) / 'gone')", tmp_path).returncode == 0
     assert crashdump.read(tmp_path / "gone") == ""

@@ -29,12 +29,12 @@ class Watched:
             Pulse(shared=False).slot("main", clock.monotonic(), timeout=10, check_interval=5),
             clock=clock,
             log_event=lambda name, data, level: self.told.append((name, level, data)),
-            on_check=self._checked,
+            log_heartbeat=self._beaten,
             **more,
         )
 
-    def _checked(self, beaten):
-        self.beats += beaten
+    def _beaten(self):
+        self.beats += 1
 
     def beat(self):
         self.monitor.slot[pulse.LAST_BEAT] = self.clock.monotonic()
@@ -104,6 +104,24 @@ def test_a_thread_that_waits_is_told_from_one_that_works(clock, where, kind):
     assert data["kind"] == kind
     assert len(data["samples"]) == 5
     assert all(where.__name__ in str(sample["frames"]) for sample in data["samples"])
+
+
+def test_a_recovery_since_the_last_look_is_told_when_the_watch_ends(clock):
+    watched = Watched(clock)
+    watched.checks(3)
+    watched.beat()
+    watched.monitor.stop()
+    assert [name for name, _, _ in watched.told] == ["application_appears_hung", "application_recovered"]
+    watched.monitor.stop()
+    watched.checks(9)
+    assert len(watched.told) == 2
+
+
+def test_a_hang_is_not_over_because_the_watch_is(clock):
+    watched = Watched(clock)
+    watched.checks(3)
+    watched.monitor.stop()
+    assert [name for name, _, _ in watched.told] == ["application_appears_hung"]
 
 
 def test_what_is_watched_and_does_not_run_does_not_hang(clock):

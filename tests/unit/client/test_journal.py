@@ -334,3 +334,31 @@ def test_the_page_about_the_journal_has_the_options_kinds_and_layout_of_the_code
     for line in layout.splitlines():
         if line.strip() and "<root>" not in line and "held by" not in line:
             assert line.strip() in page, line
+
+
+def test_a_journal_that_could_not_be_begun_is_not_held_against_itself(log, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert not log.add()
+    assert "No space left" in log.writer.complaint
+    log.writer._retry_at = 0.0
+    log.writer.retry()
+    assert log.add()
+    assert log.seqs() == [1]
+
+
+def test_a_journal_is_begun_without_what_tells_that_its_program_is_alive_where_that_cannot_be(
+    log, monkeypatch
+):
+    write = Path.write_bytes
+
+    def refuse(path, content):
+        if path.name == "alive":
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    assert log.add()

@@ -6,9 +6,10 @@ import pytest
 from tests.contract.model_store import ModelStore
 from tests.contract.test_stores import Store, new_id
 
-from datacat.model.errors import KeyForbids, UnknownSession
+from datacat.model.errors import InvalidInput, KeyForbids, UnknownSession
 from datacat.model.records import Event, Metric, Record, Start
 from datacat.query.bound import BoundReader
+from datacat.query.sessions import find
 from datacat.store.asked import Scope, Wanted, Window
 from datacat.store.port import Reader
 
@@ -42,7 +43,30 @@ def test_sessions_of_another_product_are_not_there(bound):
     assert bound.session(OURS).product == "editor"
     assert [session.id for session in bound.sessions(None, 1)] == [OURS]
     assert bound.sessions(OURS, 1) == []
-    assert bound.ids_with_prefix("", 10) == [OURS]
+    assert bound.ids_with_prefix("", 10) == [(OURS, "editor")]
+
+
+def test_whether_an_id_is_one_is_asked_among_those_of_the_product():
+    model = ModelStore()
+    store = Store(model, model)
+    for number, product in enumerate(["game", "editor", "game", "editor"]):
+        store.add(f"01934f5e-0000-7000-8000-{number:012}", Start(time=1, product=product))
+    bound = BoundReader(model, "editor")
+    with pytest.raises(InvalidInput, match=r"000000000001 and .*000000000003 among them"):
+        find(bound, "01934f5e")
+    store.add("02934f5e-0000-7000-8000-000000000000", Start(time=1, product="game"))
+    store.add("02934f5e-0000-7000-8000-000000000001", Start(time=1, product="game"))
+    store.add("02934f5e-0000-7000-8000-000000000002", Start(time=1, product="editor"))
+    assert find(bound, "02934f5e").id == "02934f5e-0000-7000-8000-000000000002"
+
+
+def test_where_very_many_begin_so_more_digits_are_asked_for():
+    model = ModelStore()
+    store = Store(model, model)
+    for number in range(1_001):
+        store.add(f"01934f5e-0000-7000-8000-{number:012}", Start(time=1, product="game"))
+    with pytest.raises(InvalidInput, match="give more digits"):
+        find(BoundReader(model, "editor"), "01934f5e")
 
 
 ASKED_OF_A_SESSION = {

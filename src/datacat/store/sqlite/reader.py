@@ -22,6 +22,7 @@ from datacat.store.found import (
     Deployment,
     EventRow,
     Found,
+    Identity,
     ListedProblem,
     MetricRow,
     Overdue,
@@ -51,7 +52,9 @@ _KEY: Final = "SELECT key FROM session WHERE id = ?"
 _AFTER: Final = f"SELECT key, {', '.join(COLUMNS)} FROM session WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608  # constants only
 _PAGE_BYTES: Final = 4 * 1024 * 1024
 """Of states as JSON, in one page of sessions."""
-_IDS_BETWEEN: Final = "SELECT lower(hex(id)) FROM session WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
+_IDS_BETWEEN: Final = (
+    "SELECT lower(hex(id)), product FROM session WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
+)
 _LAST_CHANGE: Final = "SELECT n FROM change WHERE session = ? AND time <= ? ORDER BY n DESC LIMIT 1"
 _EVENTS: Final = (
     f"SELECT {windows.EVENT} "  # noqa: S608  # constants only
@@ -155,11 +158,12 @@ class SqliteReader:
             changes = [] if last is None else list(database.execute(STATE_AT_SQL, (key, last)))
         return state_of(changes)
 
-    def ids_with_prefix(self, prefix: str, limit: int) -> list[str]:
+    def ids_with_prefix(self, prefix: str, limit: int) -> list[Identity]:
         """A range of the ids' index."""
         bounds = [bytes.fromhex(prefix.ljust(32, digit)) for digit in "0f"]
         with self._connection() as database:
-            return [with_hyphens(row[0]) for row in database.execute(_IDS_BETWEEN, (*bounds, limit))]
+            rows = database.execute(_IDS_BETWEEN, (*bounds, limit))
+            return [Identity(with_hyphens(digits), product) for digits, product in rows]
 
     def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:
         """One session's problems."""

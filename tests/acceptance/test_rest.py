@@ -1,0 +1,87 @@
+"""A session that is over leaves nothing behind in its program: a worker may make one for each job, for years."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from tests.acceptance.programs import sessions_of
+from tests.acceptance.test_verdicts import watchdogs
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what runs and is open is counted in /proc")
+
+WORKER = """
+import datacat, json, os, sys
+def job():
+    with datacat.create_session(product="job", watchdog=sys.argv[1] == "watched") as session:
+        if session._watchdog is not None:
+            session._watchdog.wait(30)
+        session.start_heartbeat_monitor(timeout=60)
+        session.log_event("done")
+for line in sys.stdin:
+    for _ in range(int(line)):
+        job()
+    print(json.dumps([len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))]), flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", ["alone", "watched"])
+def test_jobs_one_after_the_other_leave_no_thread_no_file_and_no_watchdog(
+    service, journals, monkeypatch, how
+):
+    monkeypatch.setenv("DATACAT_URL", service.url)
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        asked, answered = worker.stdin, worker.stdout
+
+        def jobs(number):
+            asked.write(f"{number}\n")
+            asked.flush()
+            return json.loads(answered.readline())
+
+        def settled(wanted):
+            deadline = time.monotonic() + 30
+            while not wanted(now := jobs(0), watchdogs()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            return now, watchdogs()
+
+        jobs(2)
+        (threads, files), watching = settled(lambda now, watching: now[0] == 1 and not watching)
+        assert (threads, watching) == (1, [])
+        jobs(5)
+        assert settled(lambda now, watching: now == [1, files] and not watching) == ([1, files], [])
+        asked.close()
+        assert worker.wait(30) == 0
+    found = sessions_of(service.url, "job")
+    assert [session["status"] for session in found] == ["ended"] * 7
+    assert list(journals.iterdir()) == []
+
+
+def test_what_is_recorded_after_the_end_is_delivered_and_comes_to_rest_again(service, journals, monkeypatch):
+    monkeypatch.setenv("DATACAT_URL", service.url)
+    code = """
+import datacat, os, threading, time
+session = datacat.create_session(product="late")
+session.end()
+def rest():
+    deadline = time.monotonic() + 30
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return threading.active_count(), os.listdir(os.environ["DATACAT_JOURNAL_DIR"])
+print(rest())
+for n in range(3):
+    session.log_event("late", {"n": n})
+    session.log_metric("late", n)
+    print(session.flush(30), rest())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.splitlines() == ["(1, [])", *["True (1, [])"] * 3]
+    (session,) = sessions_of(service.url, "late")
+    assert [event["data"]["n"] for event in session["events"]] == [0, 1, 2]
+    assert (session["status"], session["lost"], len(session["metrics"])) == ("ended", 0, 3)
