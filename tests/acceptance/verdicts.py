@@ -112,7 +112,7 @@ ENDS: Final = [
     Row(
         "stack overflow in C",
         "import functools, resource\nsys.setrecursionlimit(10**7)\n"
-        "resource.setrlimit(resource.RLIMIT_STACK, (512 * 1024, resource.getrlimit(resource.RLIMIT_STACK)[1]))\n"
+        "resource.setrlimit(resource.RLIMIT_STACK, (192 * 1024, resource.getrlimit(resource.RLIMIT_STACK)[1]))\n"
         "def deeper():\n    return functools.reduce(lambda a, b: deeper(), [1, 2])\ndeeper()",
         _both(_interpreter("deeper")),
     ),

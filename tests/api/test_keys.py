@@ -173,7 +173,7 @@ def test_the_first_key_closes_the_door_and_a_revoked_one_is_refused_at_once(serv
 def test_a_key_is_shown_once_and_kept_hashed(tmp_path):
     database = tmp_path / "datacat.db"
     text = keys(database, "create", "ci").strip()
-    secret = text.rpartition("_")[2]
+    secret = text.split("_", 2)[2]  # it may have such a mark itself
     for kept in tmp_path.iterdir():
         assert secret.encode() not in kept.read_bytes()
     assert secret not in keys(database, "list") + keys(database, "list", "--json")
