@@ -12,7 +12,7 @@ from tests.acceptance.test_verdicts import watchdogs
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what runs and is open is counted in /proc")
 
 WORKER = """
-import datacat, json, os, sys
+import datacat, gc, json, os, sys
 def job():
     with datacat.create_session(product="job", watchdog=sys.argv[1] == "watched") as session:
         if session._watchdog is not None:
@@ -22,6 +22,7 @@ def job():
 for line in sys.stdin:
     for _ in range(int(line)):
         job()
+    gc.collect()  # a session's own memory goes when Python comes to it
     print(json.dumps([len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))]), flush=True)
 """
 
