@@ -311,6 +311,7 @@ class Session:
     def end(self) -> None:
         """Say goodbye and wait for what is still to be sent, ``exit_timeout`` seconds at most.
 
+        When all is delivered, nothing of the session runs on. What is recorded later is delivered too.
         Where the server cannot be reached, what waits stays in the journal and nothing is waited for.
         """
         self._over = True

@@ -107,6 +107,7 @@ class Shipper:
         """Ship what waits, then leave nothing behind on the disk, and end the thread."""
         self._finishing = True
         self.start()
+        self._wake.set()
 
     def _wait(self, timeout: float, *, patient: bool) -> bool:
         deadline = time.monotonic() + timeout
@@ -143,12 +144,17 @@ class Shipper:
                     self._close()
                     self._thread = None
                     break
-            self._wake.wait(SHIP_INTERVAL)
+            self._wake.wait(self._until_next_look())
             self._wake.clear()
         else:
             self._close()
             return
         self._at_rest()
+
+    def _until_next_look(self) -> float:
+        """Seconds. A session that is over, and cannot be delivered now, is to cost its program nothing meanwhile."""
+        pause = self._next_try - time.monotonic() if self._finishing else 0.0
+        return max(SHIP_INTERVAL, pause)
 
     def _close(self) -> None:
         self.delivery.close()

@@ -142,3 +142,59 @@ def test_who_promised_contact_never_waits_past_it():
     assert max(backoff.failed() for _ in range(20)) == 0.5
     assert Backoff(draw=lambda: 1.0).failed() <= 0.5
     assert max(Backoff(longest=99).failed() for _ in range(20)) <= 30
+
+
+def rested(shipper):
+    deadline = time.monotonic() + 20
+    while shipper._thread is not None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return shipper._thread is None
+
+
+def test_what_is_finished_comes_to_rest_and_is_woken_by_what_is_recorded_later(shipping):
+    shipper, buffer, transport, _ = shipping
+    shipper.start()
+    assert shipper.finish(10)
+    assert rested(shipper)
+    assert shipper.finish(10)
+    for n in (7, 8):
+        buffer.append("event", ANY_FORM, 0, b'"type":"event","n":%d}' % n)
+        shipper.go_on()
+        assert shipper.flush(10)
+        assert rested(shipper)
+    assert [each.get("n") for each in transport.records] == [None, 0, 1, 2, 3, 4, 7, 8]
+
+
+def test_what_slipped_in_while_it_came_to_rest_is_sent_by_whoever_waits_for_it(shipping):
+    shipper, buffer, transport, _ = shipping
+    shipper.start()
+    assert shipper.finish(10)
+    assert rested(shipper)
+    buffer.append("event", ANY_FORM, 0, b'"type":"event","n":7}')  # nobody says so
+    assert shipper.finish(10)
+    assert [each.get("n") for each in transport.records][-1] == 7
+
+
+def test_rest_is_told_once_all_is_delivered(shipping):
+    told = []
+    transport = CapturingTransport()
+    _, shipper = make(transport, 2)
+    shipper._at_rest = lambda: told.append(len(transport.records))
+    shipper.start()
+    assert shipper.finish(10)
+    deadline = time.monotonic() + 20
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert told == [3]
+
+
+def test_a_session_that_is_over_and_cannot_be_delivered_looks_no_oftener_than_it_tries(shipping):
+    shipper, _, transport, backoff = shipping
+    transport.answers = ["unreachable"] * 100_000
+    backoff.failed = lambda retry_after=None: 30.0
+    shipper.start()
+    assert shipper.finish(0.3) is False
+    assert 20 < shipper._until_next_look() <= 30
+    transport.answers = []
+    assert shipper.flush(10)
+    assert rested(shipper)
