@@ -106,3 +106,20 @@ def test_the_same_session_grows_without_harm(service):
             session.log_metric("m", n)
         assert session.flush(60)
     assert len(client.get_session(session_id)["metrics"]) == 50_000
+
+
+def test_what_was_left_for_a_server_that_never_comes_stands_before_nothing_else(service, journals):
+    begin = "import datacat, os, signal\nsession = datacat.create_session(product={!r})\nsession.log_event('said')\n"
+    kill = "os.kill(os.getpid(), signal.SIGKILL)"
+    run(begin.format("dead") + kill, "http://127.0.0.1:9")
+    run(begin.format("gone") + kill, service.url)
+    assert len(list(journals.iterdir())) == 2
+    run(
+        begin.format("next") + "import time\ndeadline = time.monotonic() + 30\n"
+        "while len(os.listdir(os.environ['DATACAT_JOURNAL_DIR'])) > 2 and time.monotonic() < deadline: time.sleep(0.05)",
+        service.url,
+    )
+    (gone,) = sessions_of(service.url, "gone")
+    assert [event["name"] for event in gone["events"]] == ["said"]
+    assert gone["status"] == "crashed"
+    assert len(list(journals.iterdir())) == 1

@@ -86,3 +86,40 @@ for n in range(3):
     (session,) = sessions_of(service.url, "late")
     assert [event["data"]["n"] for event in session["events"]] == [0, 1, 2]
     assert (session["status"], session["lost"], len(session["metrics"])) == ("ended", 0, 3)
+
+
+def test_jobs_that_cannot_be_delivered_leave_one_thread_and_are_delivered_by_it(
+    service, journals, monkeypatch
+):
+    monkeypatch.setenv("DATACAT_URL", service.url)
+    service.kill()
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, "alone"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write("9\n")
+        worker.stdin.flush()
+        json.loads(worker.stdout.readline())
+        deadline = time.monotonic() + 30
+        while True:
+            worker.stdin.write("0\n")
+            worker.stdin.flush()
+            threads, _ = json.loads(worker.stdout.readline())
+            if threads == 2 or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        assert threads == 2
+        assert len(list(journals.iterdir())) == 9
+        service.start()
+        while len(list(journals.iterdir())) and time.monotonic() < deadline + 60:
+            time.sleep(0.1)
+        worker.stdin.close()
+        assert worker.wait(30) == 0
+    found = sessions_of(service.url, "job")
+    assert [(session["status"], session["cause"]) for session in found] == [("ended", "clean")] * 9
+    assert list(journals.iterdir()) == []

@@ -229,6 +229,20 @@ class Buffer:
             self._journal.reader.close()
             remove_folder(self._journal.writer.folder)
 
+    def leave(self) -> bool:
+        """Let go of the journal, for whoever ships what was left; whether all that waits is in it.
+
+        A later record opens it again.
+        """
+        if self._journal is None:
+            return False
+        with self._lock:
+            if not self.safe:
+                return False
+            self._journal.writer.close()
+            self._journal.reader.close()
+        return True
+
     def hold(self) -> None:
         """Before a fork: nobody is in the middle of anything until :meth:`let_go`."""
         self._lock.acquire()

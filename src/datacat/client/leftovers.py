@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from datacat.client.backlog import Backlog
+from datacat.client.backoff import Backoff
 from datacat.client.delivery import Delivery, Step
 from datacat.client.epilogue import WithLastWords, last_words
 from datacat.client.journal_reader import ForeignJournal
@@ -129,24 +130,18 @@ class LeftoverShipper:
         self._clock = clock
         self._make_transport = make_transport
         self._closed = closed
+        self._backoff = Backoff(longest=LOOK_EVERY)
+        self._silent: set[str] = set()
+        self._looked = False
         self._queue: Iterator[Leftover] | None = None
         self._current: tuple[Leftover, Delivery] | None = None
         self._not_before = 0.0
 
     def step(self) -> bool:
         """Send one chunk of what was left behind; whether there may be more to do at once."""
-        if self._clock.monotonic() < self._not_before:
+        if self._clock.monotonic() < self._not_before or not (self._current or self._find()):
             return False
-        if self._current is None:
-            if self._queue is None:
-                self._queue = leftovers(self._root, self._clock, logger.warning)
-            leftover = next(self._queue, None)
-            if leftover is None:
-                self._queue = None
-                self._not_before = self._clock.monotonic() + LOOK_EVERY
-                return False
-            transport = self._make_transport(leftover.about.url, leftover.about.origin)
-            self._current = leftover, delivery_of(leftover, self._clock, transport)
+        assert self._current is not None
         leftover, delivery = self._current
         try:
             step = delivery.step()
@@ -159,9 +154,39 @@ class LeftoverShipper:
             self._current = None
             leftover.remove()
         elif step is Step.FAILED:
-            self._not_before = self._clock.monotonic() + delivery.wait
-            return False
+            # Others may be for a server that is there: one that never will be again must not stand before them.
+            self._silent.add(_server_of(leftover))
+            self._leave()
         return True
+
+    def look(self) -> None:
+        """There may be a new one."""
+        self._not_before = 0.0
+        self._looked = False
+
+    @property
+    def done(self) -> bool:
+        """Whether all that was found is delivered."""
+        return self._looked and not self._silent
+
+    def _find(self) -> bool:
+        """Take the next one that can be tried; False at the end, where some time is waited."""
+        if self._queue is None:
+            self._silent.clear()
+            self._looked = True
+            self._queue = leftovers(self._root, self._clock, logger.warning)
+        for leftover in self._queue:
+            if _server_of(leftover) in self._silent:
+                leftover.close()
+                continue
+            transport = self._make_transport(leftover.about.url, leftover.about.origin)
+            self._current = leftover, delivery_of(leftover, self._clock, transport)
+            return True
+        self._queue = None
+        if not self._silent:
+            self._backoff.succeeded()
+        self._not_before = self._clock.monotonic() + (self._backoff.failed() if self._silent else LOOK_EVERY)
+        return False
 
     def close(self) -> None:
         """Leave what is not delivered to the next one."""
@@ -174,3 +199,7 @@ class LeftoverShipper:
             self._current = None
             delivery.close()
             leftover.close()
+
+
+def _server_of(leftover: Leftover) -> str:
+    return leftover.about.url.rstrip("/")

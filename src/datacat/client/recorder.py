@@ -52,7 +52,7 @@ class Recorder:
         ship_leftovers: whether to ship what dead programs left, if nobody else in this process does.
         contact_every: see :class:`datacat.client.shipper.Shipper`.
         complain: told once, in a sentence, when the journal cannot be written.
-        at_rest: told, in the thread that ships, when all is delivered after :meth:`finish`, and it ends.
+        leaves, at_rest: see :class:`datacat.client.shipper.Shipper`.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Recorder:
         ship_leftovers: bool = True,
         contact_every: float | None = None,
         complain: Callable[[str], None] = lambda _: None,
+        leaves: bool = False,
         at_rest: Callable[[], None] = lambda: None,
     ) -> None:
         self.opened = False
@@ -103,6 +104,7 @@ class Recorder:
             leftovers=claim_leftovers(clock, to_server) if journal and ship_leftovers else None,
             contact_every=contact_every,
             complain=complain,
+            leaves=leaves,
             at_rest=at_rest,
         )
 

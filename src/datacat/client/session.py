@@ -93,6 +93,7 @@ class Session:
             last_seq=last_seq,
             contact_every=self._start.contact_timeout and self._start.contact_timeout / 4,
             complain=self._on_complaint,
+            leaves=True,
             at_rest=self._at_rest,
         )
         self._append = self._recorder.append
@@ -312,7 +313,8 @@ class Session:
         """Say goodbye and wait for what is still to be sent, ``exit_timeout`` seconds at most.
 
         When all is delivered, nothing of the session runs on. What is recorded later is delivered too.
-        Where the server cannot be reached, what waits stays in the journal and nothing is waited for.
+        Where the server cannot be reached, what waits stays in the journal, to be delivered by whichever session of
+        this or another program comes to it, and nothing is waited for.
         """
         self._over = True
         self._finish("end", End(time=self._clock.now()))

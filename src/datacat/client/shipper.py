@@ -37,7 +37,9 @@ class Shipper:
         contact_every: seconds after which the server is told that the program is there, when there
             was nothing else to send; None when no contact was promised.
         complain: told once, in a sentence, when the journal cannot be written.
-        at_rest: told, in the thread, when it ends because all is delivered after :meth:`finish`.
+        leaves: whether what cannot be delivered after :meth:`finish` is left in its journal, to whoever ships what
+            is left.
+        at_rest: told, in the thread, when it ends after :meth:`finish`.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Shipper:
         leftovers: LeftoverShipper | None = None,
         contact_every: float | None = None,
         complain: Callable[[str], None] = lambda _: None,
+        leaves: bool = False,
         at_rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._contact_every = contact_every
@@ -67,6 +70,9 @@ class Shipper:
         self._stopping = False
         self._finishing = False
         self._resting = False
+        self._leaves = leaves
+        self._left: int | None = None
+        """The last record when the journal was left; what came later is ours again."""
         self._next_try = 0.0
         self._failing = False
         self._failures = 0
@@ -74,7 +80,6 @@ class Shipper:
     def start(self) -> None:
         """Begin to ship, or go on; where there can be no thread, what waits stays where it is."""
         with self._progress:
-            self._resting = False
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="datacat-shipper", daemon=True)
                 with contextlib.suppress(RuntimeError):
@@ -100,12 +105,15 @@ class Shipper:
         with self._progress:
             if self._thread is None and not self.delivery.backlog.waiting:
                 return True
+            if self._is_left:
+                return False
         self.go_on()
         return self._wait(timeout, patient=False)
 
     def go_on(self) -> None:
         """Ship what waits, then leave nothing behind on the disk, and end the thread."""
         self._finishing = True
+        self._left = None
         self.start()
         self._wake.set()
 
@@ -113,6 +121,8 @@ class Shipper:
         deadline = time.monotonic() + timeout
         backlog = self.delivery.backlog
         target = self._buffer.last_seq
+        if self._is_left:
+            return backlog.acknowledged >= target
         if backlog.waiting:
             self.start()
         failures = self._failures
@@ -131,16 +141,19 @@ class Shipper:
     def _run(self) -> None:
         while not self._stopping:
             try:
-                self._keep_up()
-                self._ship_all()
-                self._keep_in_contact()
+                if self._is_left:
+                    self._ship_leftovers()
+                else:
+                    self._keep_up()
+                    self._ship_all()
+                    self._keep_in_contact()
             except Exception as error:  # noqa: BLE001  # a codec half loaded, the program's logging: the thread lives on
                 self.delivery.failed(f"shipping failed: {error!r}")
                 self._pause()
             with self._progress:
                 self._progress.notify_all()
                 # What is recorded from here on starts another thread.
-                if self._resting and not self.delivery.backlog.waiting:
+                if self._resting and self._is_done:
                     self._close()
                     self._thread = None
                     break
@@ -150,6 +163,16 @@ class Shipper:
             self._close()
             return
         self._at_rest()
+
+    @property
+    def _is_left(self) -> bool:
+        return self._left == self._buffer.last_seq
+
+    @property
+    def _is_done(self) -> bool:
+        if self._is_left:
+            return self._leftovers is None or self._leftovers.done
+        return not self.delivery.backlog.waiting
 
     def _until_next_look(self) -> float:
         """Seconds. A session that is over, and cannot be delivered now, is to cost its program nothing meanwhile."""
@@ -173,6 +196,7 @@ class Shipper:
             step = self.delivery.step()
             if step is Step.FAILED:
                 self._pause()
+                self._leave()
                 return
             if self._failing:
                 self._failing = False
@@ -189,6 +213,19 @@ class Shipper:
             more = self._leftovers is not None and self._leftovers.step()
             if step is Step.NOTHING and not more:
                 return
+
+    def _leave(self) -> None:
+        """Of a session that is over and cannot be delivered, nothing is to run on and stay open in its program."""
+        last = self._buffer.last_seq
+        over = self._finishing or self._resting
+        if over and self._leaves and self._buffer.leave():
+            self._left, self._finishing, self._resting = last, False, True
+            if self._leftovers is not None:
+                self._leftovers.look()
+
+    def _ship_leftovers(self) -> None:
+        while not self._stopping and self._leftovers is not None and self._leftovers.step():
+            pass
 
     def _keep_in_contact(self) -> None:
         now = time.monotonic()

@@ -198,3 +198,31 @@ def test_a_session_that_is_over_and_cannot_be_delivered_looks_no_oftener_than_it
     transport.answers = []
     assert shipper.flush(10)
     assert rested(shipper)
+
+
+class Left(Buffer):
+    """A buffer whose journal can be left."""
+
+    left = 0
+
+    def leave(self):
+        self.left += 1
+        return True
+
+
+def test_what_cannot_be_delivered_after_the_end_is_left_and_what_comes_later_is_ours_again():
+    clock = FakeClock()
+    buffer = Left(clock, MemoryStage(clock, 10**6))
+    transport = CapturingTransport()
+    transport.answers = ["unreachable"]
+    backlog = Backlog(buffer, clock, start=b'"type":"start"}')
+    buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
+    shipper = Shipper("id", buffer, backlog, transport, Impatient(), leaves=True)
+    shipper.go_on()
+    assert rested(shipper)
+    assert (buffer.left, shipper.finish(10), shipper.flush(10), transport.records) == (1, False, False, [])
+    buffer.append("event", ANY_FORM, 0, b'"type":"event","n":7}')
+    shipper.go_on()
+    assert shipper.flush(10)
+    assert rested(shipper)
+    assert [each["type"] for each in transport.records] == ["start", "event"]
