@@ -119,6 +119,50 @@ def test_children_of_multiprocessing_lose_nothing(shared_service, product, metho
     assert {session["status"] for session in found} == {"ended"}
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    ("raised", "status", "cause"),
+    [("KeyError('child')", "crashed", "exception"), ("SystemExit(3)", "crashed", "exit_code"), ("SystemExit(0)", "ended", "clean")],
+)  # fmt: skip
+def test_what_a_child_of_multiprocessing_raises_is_how_it_ended(
+    shared_service, product, tmp_path, method, raised, status, cause
+):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import datacat, multiprocessing\n"
+        "def work():\n"
+        f"    s = datacat.create_session(product={product!r})\n"
+        "    s.log_event('work')\n"
+        f"    raise {raised}\n"
+        "if __name__ == '__main__':\n"
+        f"    child = multiprocessing.get_context({method!r}).Process(target=work)\n"
+        "    child.start()\n"
+        "    child.join()\n"
+    )
+    assert _script(program, shared_service.url).returncode == 0
+    (session,) = sessions_of(shared_service.url, product)
+    assert (session["status"], session["cause"]) == (status, cause)
+    if cause == "exception":
+        assert session["exit"]["type"] == "KeyError"
+        assert "in work" in session["exit"]["traceback"]
+
+
+def test_what_a_forked_child_raises_in_the_session_of_its_parent_is_how_it_ended(record):
+    done, found = record("""
+import multiprocessing
+def work():
+    session.log_event("in child")
+    raise KeyError("child")
+child = multiprocessing.get_context("fork").Process(target=work)
+child.start()
+child.join()
+""")
+    assert "KeyError" in done.stderr
+    by_parent = {session["parent_session_id"] is None: session for session in found}
+    assert (by_parent[True]["status"], by_parent[True]["cause"]) == ("ended", "clean")
+    assert (by_parent[False]["status"], by_parent[False]["cause"]) == ("crashed", "exception")
+
+
 def _script(program, url):
     return run(
         f"import subprocess, sys; sys.exit(subprocess.call([{sys.executable!r}, {str(program)!r}]))", url

@@ -367,12 +367,26 @@ def test_a_shell_can_stop_and_continue_the_program(journals, how):
     ("file", "code", "words"),
     [("/no/such/program", 127, b"there is no program"), ("/etc/passwd", 126, b"cannot be executed")],
 )
-def test_what_cannot_be_run_is_told_and_nothing_is_recorded(journals, file, code, words):
-    done = run(NOBODY, "p", [file])
+def test_what_cannot_be_run_is_told_and_recorded_as_a_crash(shared_service, journals, file, code, words):
+    product = f"nightly-{uuid.uuid4()}"
+    done = run(shared_service.url, product, [file])
     assert done.returncode == code
     assert words in done.stderr
     assert file.encode() in done.stderr
-    assert not journals.exists()
+    (session,) = sessions_of(shared_service.url, product)
+    assert (session["status"], session["cause"], session["pid"]) == ("crashed", "exit_code", None)
+    assert session["exit"]["exit_code"] == code
+    assert words.decode() in session["exit"]["message"]
+    assert list(journals.iterdir()) == []
+
+
+def test_a_quick_program_is_known_by_the_name_that_it_gives_itself(shared_service, journals):
+    product = f"own-{uuid.uuid4()}"
+    code = f"import datacat, os; datacat.create_session(product={product!r}); os._exit(3)"
+    for _ in range(5):
+        run(shared_service.url, None, [sys.executable, "-c", code])
+    found = sessions_of(shared_service.url, product)
+    assert [(session["status"], session["exit"]["exit_code"]) for session in found] == [("crashed", 3)] * 5
 
 
 def test_where_recording_is_turned_off_the_program_takes_our_place(journals):

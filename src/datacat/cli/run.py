@@ -11,9 +11,6 @@ from datacat.client.arguments import checked_key, checked_url, label, tag_list
 from datacat.client.options import DEFAULT_URL, Options
 from datacat.model.clock import SystemClock
 
-NOT_FOUND, NOT_EXECUTABLE = 127, 126
-"""The exit codes that shells have for it."""
-
 
 def run(
     command: Annotated[list[str], typer.Argument(help="The program and its arguments, best after --.")],
@@ -63,5 +60,5 @@ def run(
         status = run_to_its_end(program, SystemClock())
     except CannotStart as error:
         typer.echo(f"datacat run: {error}", err=True)
-        raise typer.Exit(NOT_EXECUTABLE if error.found else NOT_FOUND) from None
+        raise typer.Exit(error.exit_code) from None
     raise typer.Exit(end_as(status))

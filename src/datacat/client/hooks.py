@@ -62,6 +62,9 @@ def listen(listener: Listener) -> None:
     threading.excepthook = _threading_excepthook(threading.excepthook)
     atexit.register(_at_exit)
     exitcode.listen(lambda code: _tell(lambda listener: listener.on_leaving_at_once(code)))
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        _listen_in_child()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
@@ -108,6 +111,20 @@ def _at_exit() -> None:
     _tell(lambda listener: listener.on_exit(exitcode.left_with()))
 
 
+def _at_child_exit() -> None:
+    """As :func:`_at_exit`, where what the child was to do has just returned, or raised what is on its way out."""
+    error = sys.exception()
+    if error is None:
+        _at_exit()
+    elif isinstance(error, SystemExit):
+        code = exitcode.number_of(error.code)
+        _tell(lambda listener: listener.on_exit(code))
+    else:
+        name = threading.current_thread().name
+        _tell(lambda listener: listener.on_uncaught(error, name, fatal=True))
+        _tell(lambda listener: listener.on_exit(1))
+
+
 def _before_fork() -> None:
     _forking.extend(_listeners)
     for listener in _forking:
@@ -122,7 +139,11 @@ def _after_fork() -> None:
 def _in_child() -> None:
     _forking.clear()
     _tell(lambda listener: listener.on_forked_child())
-    # A child of multiprocessing leaves without atexit, but runs finalizers; it forgets those it
-    # inherited, and then calls what is registered here.
+    # A child of multiprocessing forgets the finalizers that it inherited, and then calls what is registered here.
     if (util := sys.modules.get("multiprocessing.util")) is not None:
-        util.register_after_fork(_at_exit, lambda at_exit: util.Finalize(None, at_exit, exitpriority=10))
+        util.register_after_fork(_listen_in_child, lambda listen: listen())
+
+
+def _listen_in_child() -> None:
+    """A child of multiprocessing leaves without ``atexit``, or says what it raised to nobody; it runs finalizers."""
+    sys.modules["multiprocessing.util"].Finalize(None, _at_child_exit, exitpriority=10)

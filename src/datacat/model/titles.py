@@ -73,7 +73,10 @@ def sentence(session: Session, now: int) -> str:
             return f"hung for {_long(hang, now)}, {hang.title}" if hang else "hung"
         case Status.LOST:
             silent = (now - (session.silent_since or session.updated_at)) / 1e6
-            return f"lost: silent for {silent:.1f} s, having promised contact every {session.contact_timeout:g} s"
+            promised = (
+                f"silent for {silent:.1f} s, having promised contact every {session.contact_timeout:g} s"
+            )
+            return f"lost: {promised}; {hang.title} when last heard of" if hang else f"lost: {promised}"
         case Status.ENDED:
             words = _ENDINGS.get(session.cause or "", "ended")
             return f"{words}, while {_hung(hang, now)}" if hang else words + _hangs_in_all(session)

@@ -39,6 +39,13 @@ CASES = [
         session(Status.LOST, silent_since=SECOND, contact_timeout=5.0),
         "lost: silent for 19.0 s, having promised contact every 5 s",
     ),
+    (
+        session(Status.LOST, hang(), silent_since=SECOND, contact_timeout=5.0),
+        (
+            "lost: silent for 19.0 s, having promised contact every 5 s; "
+            "blocked in Queue.get (worker.py:31): item = q.get() when last heard of"
+        ),
+    ),
     (session(Status.ENDED, cause="clean"), "ended normally"),
     (
         session(Status.ENDED, ENDED_IN_IT, cause="interrupted", **AT_THE_END),

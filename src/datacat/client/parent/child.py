@@ -23,14 +23,18 @@ class Ended(NamedTuple):
     usage: resource.struct_rusage
 
 
+NOT_FOUND: Final = 127
+NOT_EXECUTABLE: Final = 126
+
+
 class CannotStart(Exception):
-    """There is no such program (``found`` is False), or the system will not execute it."""
+    """There is no such program, or the system will not execute it; ``exit_code`` is what a shell leaves with then."""
 
     def __init__(self, command: Sequence[str], error: OSError) -> None:
-        self.found = not isinstance(error, FileNotFoundError)
+        self.exit_code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         super().__init__(
             f"{command[0]!r} cannot be executed: {error.strerror}"
-            if self.found
+            if self.exit_code == NOT_EXECUTABLE
             else f"there is no program {command[0]!r}, or the interpreter that it names is not there"
         )
 

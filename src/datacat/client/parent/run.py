@@ -10,23 +10,25 @@ import time
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from datacat.client.claim import VARIABLE, Offer, offered_by
+from datacat.client.encode import encode_data
 from datacat.client.journal_root import journal_root
 from datacat.client.leftovers import deliver_one
 from datacat.client.oom import MemoryKills
 from datacat.client.options import Options
-from datacat.client.parent.child import Child, Ended
+from datacat.client.parent.child import CannotStart, Child, Ended
 from datacat.client.parent.report import exit_record, max_rss_bytes
 from datacat.client.parent.signals import FORWARDED, Attention, is_for_child
 from datacat.client.parent.stderr import Stderr, is_open
 from datacat.client.recorder import Recorder
 from datacat.client.transport import transports
+from datacat.model import causes
 from datacat.model.clock import Clock
 from datacat.model.ids import new_session_id
 from datacat.model.limits import MAX_NAME_LENGTH
-from datacat.model.records import Origin, Start
+from datacat.model.records import Exit, Origin, Start
 
 _FIRST_LOOK: Final = 0.1
 _LOOK_EVERY: Final = 10.0
@@ -58,7 +60,7 @@ def run(program: Program, clock: Clock) -> int:
     """Run it; how it ended, as ``os.wait4`` says it.
 
     Raises:
-        CannotStart: it does not run; nothing is recorded.
+        CannotStart: it does not run; that is recorded, too.
     """
     session_id = new_session_id()
     with Attention() as attention, Offer(session_id) as offer:
@@ -67,10 +69,44 @@ def run(program: Program, clock: Clock) -> int:
         child_end = stderr.child_end if stderr else None
         memory_kills = MemoryKills()
         memory_kills.look(os.getpid())
-        child = Child(program.command, environ, child_end, attention.mask_before)
+        try:
+            child = Child(program.command, environ, child_end, attention.mask_before)
+        except CannotStart as error:
+            _record_that(error, program, session_id, clock)
+            raise
         if stderr:
             stderr.start()
         return _Watch(program, session_id, child, stderr, memory_kills, offer, attention, clock).to_the_end()
+
+
+def _record_that(error: CannotStart, program: Program, session_id: str, clock: Clock) -> None:
+    """For a job of the night a path that is wrong is the failure that matters most."""
+    recorder = Recorder(
+        session_id, _start(program, clock, None), program.options, clock, origin=Origin.PARENT
+    )
+    recorder.record("start", Start(time=clock.now(), product=_name_of(program)))
+    data = Raw(encode_data({"exit_code": error.exit_code, "stderr": f"{error}\n"}))
+    recorder.record("exit", Exit(time=clock.now(), cause=causes.EXIT_CODE, message=str(error), data=data))
+    recorder.finish()
+
+
+def _start(program: Program, clock: Clock, pid: int | None) -> Start:
+    return Start(
+        time=clock.now(),
+        product=program.product,
+        version=program.version,
+        environment=program.environment,
+        hostname=socket.gethostname()[:MAX_NAME_LENGTH],
+        pid=pid,
+        tags=program.tags,
+        parent_session_id=offered_by(os.environ),
+        contact_timeout=program.options.contact_timeout,
+    )
+
+
+def _name_of(program: Program) -> str:
+    """That of its file, where nobody has said another."""
+    return program.product or Path(program.command[0]).name[:MAX_NAME_LENGTH]
 
 
 class _Watch:
@@ -98,21 +134,10 @@ class _Watch:
         self._least_rss_bytes = max_rss_bytes(resource.getrusage(resource.RUSAGE_SELF))
         self._memory_kills = memory_kills
         self._named = program.product is not None
-        start = Start(
-            time=clock.now(),
-            product=program.product,
-            version=program.version,
-            environment=program.environment,
-            hostname=socket.gethostname()[:MAX_NAME_LENGTH],
-            pid=child.pid,
-            tags=program.tags,
-            parent_session_id=offered_by(os.environ),
-            contact_timeout=program.options.contact_timeout,
-        )
         timeout = program.options.contact_timeout
         self._recorder = Recorder(
             session_id,
-            start,
+            _start(program, clock, child.pid),
             program.options,
             clock,
             origin=Origin.PARENT,
@@ -126,7 +151,8 @@ class _Watch:
         wall_seconds = self._clock.monotonic() - self._began
         if self._stderr:
             self._stderr.finish(_PASSING_ON)
-        self._name()
+        if not self._offer.taken:
+            self._name()
         self._recorder.record(
             "exit",
             exit_record(
@@ -163,8 +189,7 @@ class _Watch:
         """Nobody has said what this is, or it is said already and this changes nothing."""
         if not self._named:
             self._named = True
-            name = Path(self._program.command[0]).name[:MAX_NAME_LENGTH]
-            self._recorder.record("start", Start(time=self._clock.now(), product=name))
+            self._recorder.record("start", Start(time=self._clock.now(), product=_name_of(self._program)))
 
     def _deliver(self) -> None:
         """Wait for the server, but no longer than is allowed, and not when somebody wants us to go."""
@@ -182,6 +207,9 @@ class _Watch:
         self._recorder.finish()
         if not self._recorder.stats.waiting:
             self._deliver_last_words()
+        # Of a program that records in the session itself, only once all that it said of itself is there.
+        self._name()
+        self._recorder.finish()
 
     def _deliver_last_words(self) -> None:
         """What the program itself recorded, and could not send any more."""
