@@ -194,7 +194,7 @@ def test_what_a_program_could_not_deliver_is_told_until_it_is(service, tmp_path)
     found = doctor(tmp_path, "--url", service.url, "--port", 0)
     assert list(found) == ["journals_waiting"]
     assert "1 program" in found["journals_waiting"]["what"]
-    assert f"{nowhere} can be reached" in found["journals_waiting"]["cure"]
+    assert f"{nowhere} only while that can be reached" in found["journals_waiting"]["cure"]
     assert f"datacat flush --url {service.url}" in found["journals_waiting"]["cure"]
     flush = [
         sys.executable,

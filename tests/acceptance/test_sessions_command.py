@@ -105,6 +105,13 @@ def test_a_moment_that_was_printed_can_be_asked_for(shared_service):
     assert product not in sessions(shared_service, "--product", product, "--until", printed).stdout
 
 
+def test_what_is_counted_beside_what_is_shown_is_said(shared_service):
+    product = f"product-{uuid.uuid4()}"
+    DatacatClient(shared_service.url).register_session(product)
+    last = sessions(shared_service, "--product", product, "--tag", "none").stdout.splitlines()[-1]
+    assert last == "0 shown; whatever else is asked, there are 1 active"
+
+
 def test_programs_and_verdicts_stand_below_each_other(shared_service):
     tag = f"tag-{uuid.uuid4()}"
     for product in ("ab", "a longer name"):

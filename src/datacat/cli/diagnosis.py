@@ -398,13 +398,14 @@ def _journals(journals: Journals, service: Service) -> Iterator[Finding]:
 
 
 def _delivery(journals: Journals, service: Service) -> str:
+    cure = "datacat flush, or the next program that records, delivers what can be delivered"
     others = [url for url in journals.meant_for if url != service.url]
     if not others:
-        return "datacat flush; or the next program that records delivers it"
-    return (
-        f"datacat flush, while {' and '.join(others)} can be reached; where one never will be again, "
-        f"datacat flush --url {service.url} delivers to this service instead"
-    )
+        return cure
+    cure += f"; what was recorded at {' and '.join(others)} only while that can be reached"
+    if not (service.reached == "answered" and service.is_datacat and service.status == 200):
+        return cure
+    return f"{cure}. Where it never will be again, datacat flush --url {service.url} delivers it to this service instead"
 
 
 def _versions(facts: Facts) -> Iterator[Finding]:

@@ -71,6 +71,10 @@ def create(
     _tell("[dim]Set it as DATACAT_KEY where the program or the command runs.[/]")
     if first:
         _tell("[yellow]It is the first: from now on every request needs a key.[/]")
+        if "read" not in scopes:
+            _tell(
+                "[yellow]This one does not read: datacat keys create reader --scope read makes one that does.[/]"
+            )
 
 
 @app.command(name="list")

@@ -87,7 +87,9 @@ def sessions(
     except RequestFailed as error:
         fail_because(error, url)
     if not as_json:
-        _summary(console, limit - left, counts, more=cursor is not None)
+        # They are counted by names and time alone, and of each status.
+        narrowed = any((hostname, tag, event, state, text))
+        _summary(console, limit - left, counts, more=cursor is not None, narrowed=narrowed)
 
 
 def moment(text: str, now: int, option: str) -> str:
@@ -163,10 +165,11 @@ def _lasts(session: JsonObject, now: int) -> float:
     return float(session["duration"])
 
 
-def _summary(console: Console, shown: int, counts: JsonObject, *, more: bool) -> None:
+def _summary(console: Console, shown: int, counts: JsonObject, *, more: bool, narrowed: bool) -> None:
     if not any(counts.values()):
         console.print("no sessions", soft_wrap=True)
         return
     told = ", ".join(f"[{STYLES[status]}]{count:,} {status}[/]" for status, count in counts.items() if count)
     hint = "  [dim]--limit shows more, datacat show ID one of them[/]" if more else ""
-    console.print(f"[dim]{shown:,} shown; in all[/] {told}{hint}", soft_wrap=True)
+    of = "whatever else is asked, there are" if narrowed else "in all"
+    console.print(f"[dim]{shown:,} shown; {of}[/] {told}{hint}", soft_wrap=True)

@@ -146,8 +146,10 @@ def test_a_port_that_nobody_has_is_no_problem():
 def test_what_waits_for_a_service_that_is_gone_can_be_delivered_to_this_one():
     waiting = Journals(root="/j", waiting=1, bytes=1, meant_for=["http://gone:8080"])
     (finding,) = diagnose(replace(WELL, journals=waiting))
-    assert "http://gone:8080" in finding.cure
+    assert "http://gone:8080 only while that can be reached" in finding.cure
     assert f"datacat flush --url {WELL.service.url}" in finding.cure
+    (_, finding) = diagnose(replace(with_service(reached="refused"), journals=waiting))
+    assert "--url" not in finding.cure
     (finding,) = diagnose(replace(WELL, journals=replace(waiting, meant_for=[WELL.service.url])))
     assert "--url" not in finding.cure
 
