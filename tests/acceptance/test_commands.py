@@ -42,6 +42,20 @@ def test_the_demo_shows_a_hang_with_its_line_and_says_what_became_of_each_progra
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_whoever_ends_the_demo_ends_all_of_it():
+    port = free_port()
+    command = [sys.executable, "-m", "datacat", "demo", "--port", str(port), "--stay"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        while "records on" not in (line := demo.stdout.readline()):
+            assert line, "the demo did not begin"
+        demo.terminate()
+        assert "nothing is left running" in demo.stdout.read()
+        assert demo.wait(30) == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def test_the_demo_tells_a_taken_port_with_the_cure(taken_port):
     done = datacat("demo", "--port", str(taken_port))
     assert done.returncode == 1

@@ -1,6 +1,7 @@
 """``datacat demo``: a service, three programs that it records, and what there is to see."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -48,6 +49,8 @@ def demo(
             f"port {port} is taken: stop what listens there, or choose another: "
             f"make demo PORT={port + 1} (datacat demo --port {port + 1})",
         )
+    # Whoever ends the demo ends all of it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="datacat-demo-") as folder,
