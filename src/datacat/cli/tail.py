@@ -1,5 +1,6 @@
 """``datacat tail``: what happens, a line each, as it happens; and ``--problems``, verdicts as they come."""
 
+import sys
 from typing import Annotated, Any, Final
 
 import typer
@@ -33,6 +34,13 @@ _EARLIER: Final = 10
 _BY_DEFAULT: Final = "session,event,state,problem"
 
 JsonObject = dict[str, Any]
+
+
+_GAPS: Final = {
+    "restarted": "what came while the service was started anew",
+    "forgotten": "what came while there was no connection",
+    "too_many": "more came at once than can be shown",
+}
 
 
 class News(Struct, frozen=True):
@@ -132,11 +140,14 @@ def _say(message: LiveMessage) -> None:
             words = f"{message.data['reason']}; trying again"
         case "connected" if message.data["again"]:
             words = "connected again"
+        case "connected" if sys.stderr.isatty():
+            words = "connected: what happens is shown as it happens"
         case "gap":
             left_out = ", ".join(
                 f"{count:,} of {kind}" for kind, count in message.data.get("left_out", {}).items()
             )
-            words = f"not shown{': ' if left_out else ''}{left_out}: {message.data['detail']}"
+            why = _GAPS.get(message.data["reason"], message.data["detail"])
+            words = f"not shown{': ' if left_out else ''}{left_out}: {why}; it is stored, and datacat show ID has it"
         case _:
             return
     Console(stderr=True, highlight=False).print(f"[yellow]{safe(words)}[/]", soft_wrap=True)

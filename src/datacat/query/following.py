@@ -19,7 +19,7 @@ from datacat.model.errors import InvalidInput
 from datacat.model.limits import MAX_SEQ
 from datacat.model.session import Session
 from datacat.query import news
-from datacat.query.gaps import Gap
+from datacat.query.gaps import other_database
 from datacat.query.news import LEVELS, Kind
 from datacat.query.pages import Asked, page
 from datacat.query.sessions import find
@@ -131,7 +131,7 @@ class Following:
             if position.problems != checksum:
                 self._problems = []
             if self.position != replace(position, problems=checksum):
-                first = self._message("gap", encode(_other_database(rfc3339(now))))
+                first = self._message("gap", encode(other_database(rfc3339(now))))
         if "session" in self._kinds:
             first += self._message("session", news.of_session(session, now).data)
         if self._problems != problems:
@@ -228,12 +228,3 @@ def _checksum(problems: list[bytes]) -> int:
 
 def _age(session: Session) -> int:
     return sum(session.last_seq.values())
-
-
-def _other_database(now: str) -> Gap:
-    return Gap(
-        reason="other_database",
-        detail="the session has fewer rows than the id says, so the id is of another database, or of this one "
-        "before it was restored: it goes on behind the last row that there is",
-        since=now,
-    )

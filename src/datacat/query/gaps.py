@@ -49,3 +49,13 @@ def gap_of(reason: str, since: str, left_out: dict[Kind, int] | None = None) -> 
         since=since,
         left_out=left_out or {},
     )
+
+
+def other_database(since: str) -> Gap:
+    """A session has fewer rows than the id says."""
+    return Gap(
+        reason="other_database",
+        detail="the session has fewer rows than the id says, so the id is of another database, or of this one "
+        "before it was restored: it goes on behind the last row that there is",
+        since=since,
+    )
