@@ -1,5 +1,6 @@
 """``datacat show ID``: how a session went, on one screen."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
@@ -148,8 +149,20 @@ def _exit(console: Console, details: JsonObject | None) -> None:
     for key in _TEXTS:
         if isinstance(text := details.get(key), str) and text.strip():
             console.print(f"  [dim]{key}[/]")
-            for line in text.rstrip().splitlines()[-_LINES:]:
+            lines = text.rstrip().splitlines()
+            for line in _fallen_first(text)[:_LINES] if key == "dump" else lines[-_LINES:]:
                 console.print(f"    {safe(line.expandtabs())}")
+
+
+def _fallen_first(dump: str) -> list[str]:
+    r"""The interpreter's last words with the thread that fell over before all others.
+
+    >>> _fallen_first("Fatal Python error: Aborted\n\nThread 0x1 (most recent call first):\n  a\n\nCurrent thread 0x2:\n  b")
+    ['Fatal Python error: Aborted', '', 'Current thread 0x2:', '  b', '', 'Thread 0x1 (most recent call first):', '  a']
+    """
+    head, *threads = re.split(r"\n+(?=(?:Current thread|Thread) 0x)", dump.rstrip())
+    threads.sort(key=lambda thread: not thread.startswith("Current"))
+    return "\n\n".join([head, *threads]).splitlines()
 
 
 def _in_words(value: Any) -> str:
