@@ -205,3 +205,39 @@ def test_a_fork_in_the_middle_of_starting_the_watchdog_leaves_a_child_that_can_i
     assert (done.returncode, done.stderr) == (0, "")
     (child,) = [each for each in sessions_of(service.url, "slowly") if each["parent_session_id"]]
     assert numbers(child) == [0]
+
+
+def test_a_silent_child_touches_nothing_of_its_parent_and_may_fork_itself(service, journals):
+    code = """
+import datacat, os
+from datacat.client import pulse
+for how in ("silent", "ended"):
+    session = datacat.create_session(product=how, watchdog=True, in_forked_child="silent" if how == "silent" else "new_session")
+    session._watchdog.wait(30)
+    session.start_heartbeat_monitor(timeout=60, check_interval=0.001)
+    session.log_event("before")
+    if how == "ended":
+        session._finish("end", datacat.model.records.End(time=1), waiting=False)
+    numbers = session._pulse._numbers
+    before = [numbers[pulse.STATE], numbers[pulse.GOODBYE]]
+    for _ in range(30):
+        if (child := os.fork()) == 0:
+            session.log_event("in the child")
+            session.start_heartbeat_monitor(timeout=60)
+            session.heartbeat()
+            if (grandchild := os.fork()) == 0:
+                os._exit(0)
+            os.waitpid(grandchild, 0)
+            session.on_exit(0)
+            session.end()
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert [numbers[pulse.STATE], numbers[pulse.GOODBYE]] == before, how
+    session.end()
+"""
+    done = run(code, service.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    for how in ("silent", "ended"):
+        (session,) = sessions_of(service.url, how)
+        assert [event["name"] for event in session["events"]] == ["before"]
+        assert session["status"] == "ended"

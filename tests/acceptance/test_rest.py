@@ -8,6 +8,7 @@ import time
 import pytest
 from tests.acceptance.programs import sessions_of
 from tests.acceptance.test_verdicts import watchdogs
+from tests.forks import run_datacat
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what runs and is open is counted in /proc")
 
@@ -123,3 +124,35 @@ def test_jobs_that_cannot_be_delivered_leave_one_thread_and_are_delivered_by_it(
     found = sessions_of(service.url, "job")
     assert [(session["status"], session["cause"]) for session in found] == [("ended", "clean")] * 9
     assert list(journals.iterdir()) == []
+
+
+def test_what_is_recorded_late_and_never_delivered_is_no_second_end(service, journals, monkeypatch):
+    monkeypatch.setenv("DATACAT_URL", service.url)
+    code = """
+import datacat, os, sys
+session = datacat.create_session(product="late")
+session.end()
+sys.stdin.readline()
+session.log_event("late")
+os._exit(0)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as late:
+        assert late.stdin is not None
+        deadline = time.monotonic() + 30
+        while (
+            not sessions_of(service.url, "late")[:1]
+            or sessions_of(service.url, "late")[0]["status"] != "ended"
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        service.kill()
+        late.stdin.write("\n")
+        late.stdin.close()
+        assert late.wait(30) == 0
+    service.start()
+    assert run_datacat("flush").returncode == 0
+    (session,) = sessions_of(service.url, "late")
+    assert [event["name"] for event in session["events"]] == ["late"]
+    assert (session["status"], session["cause"], session["exit"]) == ("ended", "clean", None)

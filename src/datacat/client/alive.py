@@ -51,9 +51,9 @@ class Alive:
 
     def stop(self) -> None:
         """Tell it no more; returns at once."""
-        if self._stopped is not None:
-            self._stopped.set()
-            self._stopped = None
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped.set()
 
     def tell(self) -> None:
         """The program is there now. Where that cannot be written, the last time that could be stays."""

@@ -225,7 +225,7 @@ class Buffer:
         with self._lock:
             if acknowledged < self.last_seq or self._memory:
                 return
-            self._journal.writer.close()
+            self._journal.writer.close(after_the_end=True)
             self._journal.reader.close()
             remove_folder(self._journal.writer.folder)
 
@@ -239,7 +239,7 @@ class Buffer:
         with self._lock:
             if not self.safe:
                 return False
-            self._journal.writer.close()
+            self._journal.writer.close(after_the_end=True)
             self._journal.reader.close()
         return True
 

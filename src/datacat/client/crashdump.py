@@ -20,7 +20,7 @@ _FLAGS: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _file: int | None = None
 _listening: list[Path] = []
 """The directories of those who listen, the latest last."""
-_turn = threading.Lock()
+_turn = threading.RLock()  # a signal handler may begin or end a session, too
 
 _SIGNALS: Final = {
     "Segmentation fault": "SIGSEGV",
@@ -56,7 +56,7 @@ def leave(folder: Path) -> None:
 def stop() -> None:
     """In a forked child: the file is the parent's."""
     global _file, _turn  # as below
-    _turn = threading.Lock()
+    _turn = threading.RLock()
     _listening.clear()
     if _file is not None:
         faulthandler.disable()
@@ -98,3 +98,7 @@ def describe(dump: str) -> dict[str, str]:
     if what in _SIGNALS:
         described["signal_name"] = _SIGNALS[what]
     return described
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=stop)

@@ -58,12 +58,14 @@ class HeartbeatMonitor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer; a recovery since the last look is told."""
+        """Watch no longer; a recovery since the last look is told. Waits for nobody: a signal handler may call it."""
         self._stopped.set()
         self.slot[pulse.STATE] = pulse.FREE
-        with self._looking:
-            now, beat = self._clock.monotonic(), self.slot[pulse.LAST_BEAT]
-            self._tell(self._watch.check(now, beat, telling=False), now, beat)
+        if self._looking.acquire(blocking=False):
+            try:
+                self._tell_recovery()
+            finally:
+                self._looking.release()
 
     def pause(self) -> None:
         """No hang from here on."""
@@ -85,6 +87,8 @@ class HeartbeatMonitor:
         with self._looking:
             if not self._stopped.is_set():
                 self._check()
+            if self._stopped.is_set():  # meanwhile, by somebody who would not wait
+                self._tell_recovery()
 
     def _check(self) -> None:
         now, beat = self._clock.monotonic(), self.slot[pulse.LAST_BEAT]
@@ -97,6 +101,10 @@ class HeartbeatMonitor:
         if not self._runs() or self._evidence.being_debugged:
             self._watch.begin_anew(now)
         self._tell(self._watch.check(now, beat, worked=time.process_time()), now, beat)
+
+    def _tell_recovery(self) -> None:
+        now, beat = self._clock.monotonic(), self.slot[pulse.LAST_BEAT]
+        self._tell(self._watch.check(now, beat, telling=False), now, beat)
 
     def _tell(self, found: Hung | Recovered | None, now: float, beat: float) -> None:
         if isinstance(found, Hung):

@@ -266,8 +266,15 @@ class JournalWriter:
         """Whether it is worth trying to write."""
         return not self._down
 
-    def close(self) -> None:
-        """Let go of files and lock; what was written stays. A later write opens the journal again."""
+    def close(self, *, after_the_end: bool = False) -> None:
+        """Let go of files and lock; what was written stays. A later write opens the journal again.
+
+        Args:
+            after_the_end: nobody is to miss an end in what is written from here on.
+        """
+        if after_the_end:
+            self._about.says_goodbye = False
+        self._next_size = _SMALLEST
         self._leave()
         self._leave_spare()
         for segment in self.retired():

@@ -108,14 +108,16 @@ class Recorder:
             at_rest=at_rest,
         )
 
-    def open(self) -> None:
-        """Record the start, and begin to ship."""
+    def open(self) -> bool:
+        """Record the start, and begin to ship; False where that was done, or is being done, already."""
         time = self._start.time
-        if self._buffer.open("start", ANY_FORM, time, encode_record(copy(self._start))):
+        first = self._buffer.open("start", ANY_FORM, time, encode_record(copy(self._start)))
+        if first:
             self._shipper.start()
             if self._alive is not None:
                 self._alive.start()
         self.opened = True
+        return first
 
     def record(self, kind: str, record: Base) -> None:
         """Add a record; its number and its time go their own way into the line."""

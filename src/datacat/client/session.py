@@ -75,14 +75,7 @@ class Session:
         self._over = False
         self._silent = False
         self._opened = False
-        self._pulse = self._new_pulse()
-        self._monitors = Monitors(
-            self._pulse,
-            self._clock,
-            self.log_event,
-            lambda: self._record("heartbeat", Heartbeat(time=self._clock.now())),
-        )
-        self._slots = self._monitors.slots
+        self._beat_into(self._new_pulse())
         self._fatal: BaseException | None = None
         self._recorder = Recorder(
             self.session_id,
@@ -98,6 +91,16 @@ class Session:
         )
         self._append = self._recorder.append
 
+    def _beat_into(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        self._monitors = Monitors(
+            pulse,
+            self._clock,
+            self.log_event,
+            lambda: self._record("heartbeat", Heartbeat(time=self._clock.now())),
+        )
+        self._slots = self._monitors.slots
+
     def _new_pulse(self) -> Pulse:
         try:
             return Pulse(shared=self.options.watchdog)
@@ -106,7 +109,8 @@ class Session:
 
     def _open(self) -> None:
         """Record the start, and begin to ship; in a forked child only when there is something to record."""
-        self._recorder.open()
+        if not self._recorder.open():
+            return
         if self.options.capture_exceptions and self._recorder.folder is not None:
             crashdump.listen(self._recorder.folder)
         self._opened = True
@@ -187,6 +191,8 @@ class Session:
         now = self._clock.now()
         if message is None and self._opened and not self._silent:
             self._append("event", form, now, raw)
+            if self._ended:  # by another thread, meanwhile
+                self._recorder.go_on()
             return
         if message is not None:
             message = str(message)
@@ -350,7 +356,7 @@ class Session:
             self._exit(causes.CLEAN, waiting=waiting)
 
     def _finish(self, kind: str, record: Base, *, waiting: bool = True) -> None:
-        if self._ended:
+        if self._ended or self._silent:
             return
         self._ended = True
         self._opened = False
@@ -378,7 +384,7 @@ class Session:
 
     def on_uncaught(self, error: BaseException, thread: str, *, fatal: bool) -> None:
         """Record an exception that nobody caught."""
-        if self._ended or not self.options.capture_exceptions:
+        if self._ended or self._silent or not self.options.capture_exceptions:
             return
         if fatal:
             self._fatal = error
@@ -389,6 +395,8 @@ class Session:
 
     def on_exit(self, code: int | None) -> None:
         """End with the program, unless it was told not to."""
+        if self._silent:
+            return
         if self._ended:
             self._recorder.finish()
         elif self._fatal is not None:
@@ -405,25 +413,32 @@ class Session:
 
     def on_fork(self) -> None:
         """Be in the middle of nothing."""
+        if self._silent:
+            return
         if self._watchdog is not None:
             self._watchdog.hold()
         self._recorder.hold()
 
     def on_forked(self) -> None:
         """Go on."""
+        if self._silent:
+            return
         self._recorder.let_go()
         if self._watchdog is not None:
             self._watchdog.let_go()
 
     def on_forked_child(self) -> None:
         """Become a session of its own: the parent's records, locks and connection are the parent's."""
+        if self._silent:
+            return
         parent, ended = self.session_id, self._ended
         meanwhile = self._recorder.abandon()
-        crashdump.stop()
         if self._watchdog is not None:
             self._watchdog.abandon()
         if ended or self.options.in_forked_child == "silent":
             self._silent = True
+            self._watchdog = None
+            self._beat_into(Pulse(shared=False))  # the other is its parent's
             return
         self.session_id = new_session_id()
         self._start = copy(self._start)

@@ -3,7 +3,6 @@
 It sends what waits, between that what dead programs left, and keeps the journal in order.
 """
 
-import contextlib
 import logging
 import threading
 import time
@@ -18,6 +17,9 @@ from datacat.client.leftovers import LeftoverShipper
 from datacat.client.transport import Transport
 
 logger = logging.getLogger("datacat.client")
+
+_LINGER: Final = 2.0
+"""Seconds for which the journal of a session that is over stays open when something was recorded late."""
 
 SHIP_INTERVAL: Final = 0.2
 """Seconds between looks into the buffer. A look costs nothing; being woken by each record would
@@ -71,6 +73,7 @@ class Shipper:
         self._finishing = False
         self._resting = False
         self._leaves = leaves
+        self._lingers = False
         self._left: int | None = None
         """The last record when the journal was left; what came later is ours again."""
         self._next_try = 0.0
@@ -81,10 +84,11 @@ class Shipper:
         """Begin to ship, or go on; where there can be no thread, what waits stays where it is."""
         with self._progress:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="datacat-shipper", daemon=True)
-                with contextlib.suppress(RuntimeError):
-                    thread.start()
-                    self._thread = thread
+                self._thread = threading.Thread(target=self._run, name="datacat-shipper", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:
+                    self._thread = None
 
     def stop(self) -> None:
         """Stop after the batch under way, at the next look."""
@@ -107,15 +111,23 @@ class Shipper:
                 return True
             if self._is_left:
                 return False
-        self.go_on()
+        self._lingers = False
+        self._finishing = True
+        self.start()
         return self._wait(timeout, patient=False)
 
     def go_on(self) -> None:
-        """Ship what waits, then leave nothing behind on the disk, and end the thread."""
+        """Ship what was recorded after :meth:`finish`, then leave nothing behind on the disk, and end the thread.
+
+        It is called in signal handlers, too, and waits for nobody.
+        """
+        if self._resting:
+            # What is left to others must hold the end: who misses it would add one, and take a number for it.
+            self._leaves = False
+            self._lingers = True
         self._finishing = True
         self._left = None
         self.start()
-        self._wake.set()
 
     def _wait(self, timeout: float, *, patient: bool) -> bool:
         deadline = time.monotonic() + timeout
@@ -127,16 +139,33 @@ class Shipper:
             self.start()
         failures = self._failures
         self._next_try = 0.0
+        if self._thread is None:  # at the end of the interpreter none can be started
+            return self._ship_here(deadline, patient=patient)
         self._wake.set()
         with self._progress:
-            while backlog.acknowledged < target or (self._finishing and not backlog.waiting):
+            while backlog.acknowledged < target or (not patient and self._finishing and not backlog.waiting):
                 left = deadline - time.monotonic()
-                if left <= 0 or self._thread is None or not self._thread.is_alive():
+                if left <= 0 or not self._runs:
                     return False
                 if not patient and self._failures > failures and self._buffer.safe:
                     return False
                 self._progress.wait(min(left, 0.05))
         return True
+
+    def _ship_here(self, deadline: float, *, patient: bool) -> bool:
+        while True:
+            failures = self._failures
+            self._keep_up()
+            self._ship_all()
+            if not self.delivery.backlog.waiting:
+                return True
+            if self._failures > failures and not patient and self._buffer.safe:
+                return False
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(
+                min(max(self._next_try - time.monotonic(), 0.0), max(deadline - time.monotonic(), 0.0))
+            )
 
     def _run(self) -> None:
         while not self._stopping:
@@ -165,6 +194,16 @@ class Shipper:
         self._at_rest()
 
     @property
+    def _runs(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing is to be left behind; what comes late may come often, so that is not done each time."""
+        over = self._finishing or self._resting
+        return over and not (self._lingers and time.monotonic() - self._last_contact < _LINGER)
+
+    @property
     def _is_left(self) -> bool:
         return self._left == self._buffer.last_seq
 
@@ -172,7 +211,7 @@ class Shipper:
     def _is_done(self) -> bool:
         if self._is_left:
             return self._leftovers is None or self._leftovers.done
-        return not self.delivery.backlog.waiting
+        return self._is_over and not self.delivery.backlog.waiting
 
     def _until_next_look(self) -> float:
         """Seconds. A session that is over, and cannot be delivered now, is to cost its program nothing meanwhile."""
@@ -204,7 +243,7 @@ class Shipper:
             if step is Step.SENT:
                 self._last_contact = time.monotonic()
                 self._keep_up()
-            elif (self._finishing or self._resting) and not self.delivery.backlog.waiting:
+            elif self._is_over and not self.delivery.backlog.waiting:
                 self._buffer.discard(self.delivery.backlog.acknowledged)
                 self._finishing = False
                 self._resting = True

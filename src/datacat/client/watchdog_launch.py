@@ -84,7 +84,6 @@ class Watchdog:
     def abandon(self) -> None:
         """After the fork, in the child: the watchdog is the parent's."""
         self._close()
-        _forget_stacks()
 
     def release(self) -> None:
         """The session is over, and delivered: nothing is left to be watched. Raises nothing."""
@@ -167,7 +166,8 @@ def _ask_by() -> tuple[int, int]:
 
 def _forget_stacks() -> None:
     """In a forked child: they are the parent's."""
-    global _stacks  # as above
+    global _stacks, _making_stacks  # as above
+    _making_stacks = threading.Lock()
     if _stacks is not None:
         file, number = _stacks
         _stacks = None
@@ -184,3 +184,7 @@ def _free_signal() -> int:
         if signal.getsignal(number) == signal.SIG_DFL:
             return number
     return 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_stacks)

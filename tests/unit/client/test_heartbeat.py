@@ -117,6 +117,28 @@ def test_a_recovery_since_the_last_look_is_told_when_the_watch_ends(clock):
     assert len(watched.told) == 2
 
 
+def test_the_end_of_a_watch_waits_for_no_look_that_is_under_way_and_that_one_tells_the_recovery(clock):
+    """A signal handler may end the session in the middle of a record, on which that look waits."""
+    watched = Watched(clock)
+    watched.checks(3)
+    looking, go_on = threading.Event(), threading.Event()
+
+    def look():
+        looking.set()
+        go_on.wait(20)
+        return True
+
+    watched.monitor._runs = look
+    thread = threading.Thread(target=watched.monitor.check)
+    thread.start()
+    assert looking.wait(20)
+    watched.monitor.stop()
+    watched.beat()
+    go_on.set()
+    thread.join(20)
+    assert [name for name, _, _ in watched.told] == ["application_appears_hung", "application_recovered"]
+
+
 def test_a_hang_is_not_over_because_the_watch_is(clock):
     watched = Watched(clock)
     watched.checks(3)

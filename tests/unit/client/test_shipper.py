@@ -1,7 +1,9 @@
+import threading
 import time
 
 import pytest
 
+from datacat.client import shipper as shipping_module
 from datacat.client.backlog import Backlog
 from datacat.client.backoff import LONGEST, Backoff
 from datacat.client.buffer import Buffer
@@ -226,3 +228,55 @@ def test_what_cannot_be_delivered_after_the_end_is_left_and_what_comes_later_is_
     assert shipper.flush(10)
     assert rested(shipper)
     assert [each["type"] for each in transport.records] == ["start", "event"]
+
+
+def test_where_no_thread_can_be_started_whoever_waits_ships(shipping, monkeypatch):
+    """Python 3.12 and later start none once the interpreter ends."""
+    shipper, buffer, transport, _ = shipping
+    transport.answers = ["unreachable"] * 2
+
+    def refuse(thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    shipper.start()
+    assert shipper.flush(10)
+    buffer.append("event", ANY_FORM, 0, b'"type":"event","n":7}')
+    shipper.go_on()
+    assert shipper.finish(10)
+    assert [each.get("n") for each in transport.records] == [None, 0, 1, 2, 3, 4, 7]
+
+
+def test_what_is_recorded_after_the_end_is_left_to_nobody():
+    """Who finds a journal without an end adds one, and takes a number for it."""
+    clock = FakeClock()
+    buffer = Left(clock, MemoryStage(clock, 10**6))
+    transport = CapturingTransport()
+    backlog = Backlog(buffer, clock, start=b'"type":"start"}')
+    buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
+    shipper = Shipper("id", buffer, backlog, transport, Impatient(), leaves=True)
+    shipper.start()
+    assert shipper.finish(10)
+    assert rested(shipper)
+    transport.answers = ["unreachable"] * 3
+    buffer.append("event", ANY_FORM, 0, b'"type":"event","n":7}')
+    shipper.go_on()
+    assert shipper.flush(10)
+    assert rested(shipper)
+    assert (buffer.left, [each["type"] for each in transport.records]) == (0, ["start", "event"])
+
+
+def test_what_comes_late_and_often_does_not_end_and_begin_each_time(shipping, monkeypatch):
+    monkeypatch.setattr(shipping_module, "_LINGER", 0.5)
+    shipper, buffer, _, _ = shipping
+    shipper.start()
+    assert shipper.finish(10)
+    assert rested(shipper)
+    threads = set()
+    for n in (7, 8, 9):
+        buffer.append("event", ANY_FORM, 0, b'"type":"event","n":%d}' % n)
+        shipper.go_on()
+        threads.add(shipper._thread)
+        assert shipper.flush(10)
+    assert len(threads) == 1
+    assert rested(shipper)
