@@ -241,3 +241,30 @@ for how in ("silent", "ended"):
         (session,) = sessions_of(service.url, how)
         assert [event["name"] for event in session["events"]] == ["before"]
         assert session["status"] == "ended"
+
+
+def test_threads_that_fork_at_the_same_time_hold_up_nobody(service, journals):
+    code = """
+import datacat, os, threading
+session = datacat.create_session(product="forks")
+def fork():
+    for n in range(40):
+        session.log_event("about to fork")
+        if (child := os.fork()) == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+threads = [threading.Thread(target=fork) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+session.log_event("after")
+session.end()
+"""
+    done = run(code, service.url, timeout=100)
+    assert done.returncode == 0, done.stderr
+    parent = next(
+        session for session in sessions_of(service.url, "forks") if session["parent_session_id"] is None
+    )
+    assert [event["name"] for event in parent["events"]] == ["about to fork"] * 160 + ["after"]
+    assert (parent["status"], parent["lost"]) == ("ended", 0)

@@ -229,19 +229,19 @@ class Buffer:
             self._journal.reader.close()
             remove_folder(self._journal.writer.folder)
 
-    def leave(self) -> bool:
-        """Let go of the journal, for whoever ships what was left; whether all that waits is in it.
+    def leave(self) -> int | None:
+        """Let go of the journal, for whoever ships what was left, and say which is the last record in it.
 
-        A later record opens it again.
+        None where not all that waits is there. A later record opens it again.
         """
         if self._journal is None:
-            return False
+            return None
         with self._lock:
             if not self.safe:
-                return False
+                return None
             self._journal.writer.close(after_the_end=True)
             self._journal.reader.close()
-        return True
+            return self.last_seq
 
     def hold(self) -> None:
         """Before a fork: nobody is in the middle of anything until :meth:`let_go`."""

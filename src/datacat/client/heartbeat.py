@@ -54,8 +54,14 @@ class HeartbeatMonitor:
         self._evidence.beaten(threading.get_ident())
 
     def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
+        """Begin to watch; where there can be no thread, that is said, and nobody watches."""
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self.slot[pulse.STATE] = pulse.FREE
+            self._log_event(
+                "monitor_unavailable", {"monitor": self.name, "reason": str(error)}, level="warning"
+            )
 
     def stop(self) -> None:
         """Watch no longer; a recovery since the last look is told. Waits for nobody: a signal handler may call it."""

@@ -13,7 +13,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from datacat.client import exitcode
 
@@ -48,7 +48,16 @@ class Listener(Protocol):
 
 _listeners: "weakref.WeakSet[Listener]" = weakref.WeakSet()
 _installed = False
-_forking: "list[Listener]" = []
+_CODE_FOLLOWS: Final = sys.version_info >= (3, 13)
+"""Where a child of multiprocessing has run its exit handlers when it says with which code it leaves (gh-83856)."""
+
+_OF_MULTIPROCESSING: Final = ("multiprocessing/popen_fork.py", "multiprocessing/forkserver.py")
+
+_fork_turn = threading.RLock()
+"""One fork at a time: who is held by one must be let go of by the same."""
+
+_forking: "list[list[Listener]]" = []
+_handled_at_fork: BaseException | None = None
 
 
 def listen(listener: Listener) -> None:
@@ -61,7 +70,7 @@ def listen(listener: Listener) -> None:
     sys.excepthook = _excepthook(sys.excepthook)
     threading.excepthook = _threading_excepthook(threading.excepthook)
     atexit.register(_at_exit)
-    exitcode.listen(lambda code: _tell(lambda listener: listener.on_leaving_at_once(code)))
+    exitcode.listen(_at_os_exit)
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
         _listen_in_child()
@@ -81,7 +90,7 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def _tell(act: Callable[[Listener], None]) -> None:
-    for listener in list(_listeners):
+    for listener in _all_listeners():
         # Nothing of ours may add to the program's trouble.
         with contextlib.suppress(Exception):
             act(listener)
@@ -108,42 +117,81 @@ def _threading_excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _at_exit() -> None:
-    _tell(lambda listener: listener.on_exit(exitcode.left_with()))
-
-
-def _at_child_exit() -> None:
-    """As :func:`_at_exit`, where what the child was to do has just returned, or raised what is on its way out."""
+    """The end of the interpreter; or, in a child of multiprocessing, of what it was to do, which may have raised."""
     error = sys.exception()
-    if error is None:
-        _at_exit()
+    if error is None or error is _handled_at_fork:
+        _tell(lambda listener: listener.on_exit(exitcode.left_with()))
     elif isinstance(error, SystemExit):
         code = exitcode.number_of(error.code)
         _tell(lambda listener: listener.on_exit(code))
     else:
-        name = threading.current_thread().name
-        _tell(lambda listener: listener.on_uncaught(error, name, fatal=True))
+        _tell_uncaught(error)
         _tell(lambda listener: listener.on_exit(1))
 
 
+def _at_os_exit(code: int) -> None:
+    caller = sys._getframe(2).f_code.co_filename  # noqa: SLF001  # the only way to ask who leaves
+    if _CODE_FOLLOWS and caller.endswith(_OF_MULTIPROCESSING):
+        _tell(lambda listener: listener.on_exit(code))
+    else:
+        _tell(lambda listener: listener.on_leaving_at_once(code))
+
+
 def _before_fork() -> None:
-    _forking.extend(_listeners)
-    for listener in _forking:
-        listener.on_fork()
+    _fork_turn.acquire()
+    held: list[Listener] = []
+    _forking.append(held)
+    for listener in _all_listeners():
+        held.append(listener)
+        with contextlib.suppress(Exception):
+            listener.on_fork()
 
 
 def _after_fork() -> None:
-    while _forking:
-        _forking.pop().on_forked()
+    for listener in _forking.pop():
+        with contextlib.suppress(Exception):
+            listener.on_forked()
+    _fork_turn.release()
 
 
 def _in_child() -> None:
+    global _fork_turn, _handled_at_fork  # the parent's
+    _fork_turn = threading.RLock()
     _forking.clear()
+    # A child of multiprocessing runs on its parent's stack, and that may be handling something.
+    _handled_at_fork = sys.exception()
     _tell(lambda listener: listener.on_forked_child())
     # A child of multiprocessing forgets the finalizers that it inherited, and then calls what is registered here.
     if (util := sys.modules.get("multiprocessing.util")) is not None:
         util.register_after_fork(_listen_in_child, lambda listen: listen())
 
 
+def _all_listeners() -> "list[Listener]":
+    while True:
+        try:
+            return list(_listeners)
+        except RuntimeError:  # another thread makes a session meanwhile
+            continue
+
+
 def _listen_in_child() -> None:
-    """A child of multiprocessing leaves without ``atexit``, or says what it raised to nobody; it runs finalizers."""
-    sys.modules["multiprocessing.util"].Finalize(None, _at_child_exit, exitpriority=10)
+    """A child of multiprocessing says what it raised to nobody; before Python 3.13 it runs finalizers meanwhile."""
+    if not _CODE_FOLLOWS:
+        sys.modules["multiprocessing.util"].Finalize(None, _at_exit, exitpriority=10)
+        return
+    process: Any = sys.modules["multiprocessing.process"].current_process()
+    run = process.run
+
+    def noting() -> None:
+        try:
+            run()
+        except Exception as error:
+            _tell_uncaught(error)
+            raise
+
+    process.run = noting
+
+
+def _tell_uncaught(error: BaseException) -> None:
+    name = threading.current_thread().name
+    _tell(lambda listener: listener.on_uncaught(error, name, fatal=True))

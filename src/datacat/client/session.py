@@ -71,7 +71,7 @@ class Session:
 
     def _begin(self, *, last_seq: int = 0) -> None:
         self._watchdog: Watchdog | None = None
-        self._ended = False
+        self._ending = self._ended = False
         self._over = False
         self._silent = False
         self._opened = False
@@ -356,12 +356,14 @@ class Session:
             self._exit(causes.CLEAN, waiting=waiting)
 
     def _finish(self, kind: str, record: Base, *, waiting: bool = True) -> None:
-        if self._ended or self._silent:
+        if self._ending or self._silent:
             return
-        self._ended = True
-        self._opened = False
+        self._ending = True
         self.stop_heartbeat_monitor()
         self._record(kind, record)
+        # From here on each record is a late one; not sooner, as the end is to be there before anything is left.
+        self._ended = True
+        self._opened = False
         self._pulse.say_goodbye(pulse.ENDED if kind == "end" else pulse.EXITING)
         if waiting:
             self._recorder.finish()

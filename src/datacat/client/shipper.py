@@ -67,7 +67,9 @@ class Shipper:
         )
         self._leftovers = leftovers
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._wanted = False
+        self._here = threading.RLock()
+        """Held by whoever ships."""
         self._progress = threading.Condition()
         self._stopping = False
         self._finishing = False
@@ -80,8 +82,8 @@ class Shipper:
         self._failing = False
         self._failures = 0
 
-    def start(self) -> None:
-        """Begin to ship, or go on; where there can be no thread, what waits stays where it is."""
+    def start(self) -> bool:
+        """Begin to ship, or go on; False where there can be no thread: then what waits stays where it is."""
         with self._progress:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="datacat-shipper", daemon=True)
@@ -89,11 +91,12 @@ class Shipper:
                     self._thread.start()
                 except RuntimeError:
                     self._thread = None
+            return self._thread is not None
 
     def stop(self) -> None:
         """Stop after the batch under way, at the next look."""
         self._stopping = True
-        self._wake.set()
+        self._call()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything recorded so far is with the server, at most ``timeout`` seconds."""
@@ -133,15 +136,13 @@ class Shipper:
         deadline = time.monotonic() + timeout
         backlog = self.delivery.backlog
         target = self._buffer.last_seq
-        if self._is_left:
+        if self._is_left or (patient and not backlog.waiting):
             return backlog.acknowledged >= target
-        if backlog.waiting:
-            self.start()
+        if not self.start():
+            return self._ship_here(deadline, patient=patient)
         failures = self._failures
         self._next_try = 0.0
-        if self._thread is None:  # at the end of the interpreter none can be started
-            return self._ship_here(deadline, patient=patient)
-        self._wake.set()
+        self._call()
         with self._progress:
             while backlog.acknowledged < target or (not patient and self._finishing and not backlog.waiting):
                 left = deadline - time.monotonic()
@@ -153,32 +154,39 @@ class Shipper:
         return True
 
     def _ship_here(self, deadline: float, *, patient: bool) -> bool:
-        while True:
-            failures = self._failures
-            self._keep_up()
-            self._ship_all()
-            if not self.delivery.backlog.waiting:
-                return True
-            if self._failures > failures and not patient and self._buffer.safe:
-                return False
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(
-                min(max(self._next_try - time.monotonic(), 0.0), max(deadline - time.monotonic(), 0.0))
-            )
+        """Without a thread: at the end of the interpreter none can be started."""
+        with self._here:
+            while True:
+                failures = self._failures
+                self._next_try = 0.0
+                self._turn()
+                if not self.delivery.backlog.waiting:
+                    return True
+                if self._failures > failures and not patient and self._buffer.safe:
+                    return False
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                time.sleep(min(max(self._next_try - time.monotonic(), 0.0), left))
+
+    def _turn(self) -> None:
+        """All that there is to do now."""
+        try:
+            if self._is_left:
+                self._ship_leftovers()
+            else:
+                self._keep_up()
+                self._ship_all()
+                self._keep_in_contact()
+        except Exception as error:  # noqa: BLE001  # a codec half loaded, the program's logging: shipping goes on
+            self.delivery.failed(f"shipping failed: {error!r}")
+            self._pause()
 
     def _run(self) -> None:
         while not self._stopping:
-            try:
-                if self._is_left:
-                    self._ship_leftovers()
-                else:
-                    self._keep_up()
-                    self._ship_all()
-                    self._keep_in_contact()
-            except Exception as error:  # noqa: BLE001  # a codec half loaded, the program's logging: the thread lives on
-                self.delivery.failed(f"shipping failed: {error!r}")
-                self._pause()
+            self._wanted = False
+            with self._here:
+                self._turn()
             with self._progress:
                 self._progress.notify_all()
                 # What is recorded from here on starts another thread.
@@ -186,8 +194,7 @@ class Shipper:
                     self._close()
                     self._thread = None
                     break
-            self._wake.wait(self._until_next_look())
-            self._wake.clear()
+            self._sleep()
         else:
             self._close()
             return
@@ -213,10 +220,28 @@ class Shipper:
             return self._leftovers is None or self._leftovers.done
         return self._is_over and not self.delivery.backlog.waiting
 
+    def _sleep(self) -> None:
+        """Until the next look, or somebody waits for one."""
+        deadline = time.monotonic() + self._until_next_look()
+        with self._progress:
+            while not self._wanted and not self._stopping and (left := deadline - time.monotonic()) > 0:
+                self._progress.wait(left)
+
+    def _call(self) -> None:
+        """Have the thread look at once. The lock is a reentrant one, as a signal handler may do this too."""
+        self._wanted = True
+        with self._progress:
+            self._progress.notify_all()
+
     def _until_next_look(self) -> float:
         """Seconds. A session that is over, and cannot be delivered now, is to cost its program nothing meanwhile."""
         pause = self._next_try - time.monotonic() if self._finishing else 0.0
         return max(SHIP_INTERVAL, pause)
+
+    def abandon(self) -> None:
+        """In a forked child: what is left behind is its parent's to ship, and to hold."""
+        if self._leftovers is not None:
+            self._leftovers.abandon()
 
     def _close(self) -> None:
         self.delivery.close()
@@ -267,10 +292,10 @@ class Shipper:
             pass
 
     def _keep_in_contact(self) -> None:
-        now = time.monotonic()
-        if self._contact_every is None or self.delivery.backlog.waiting:
+        now, every = time.monotonic(), self._contact_every
+        if every is None or self.delivery.backlog.waiting:
             return  # what waits will be contact, when the server can be asked again
-        if now - self._last_contact > self._contact_every:
+        if now - self._last_contact > every:
             self._last_contact = now
             self.delivery.contact()
 

@@ -63,11 +63,15 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin; returns at once."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._complain(f"there is no watchdog: {error}")
 
     def wait(self, timeout: float) -> bool:
         """Wait until it watches, or it is known that there can be none; whether that came in time."""
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def hold(self) -> None:
