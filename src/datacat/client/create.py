@@ -34,7 +34,7 @@ class NoopSession(Session):
 
     update_state = log_event = log_metric = log_counter = log_gauge = log_histogram = _nothing
     log_exception = start_heartbeat_monitor = start_asyncio_monitor = heartbeat = _nothing
-    stop_heartbeat_monitor = end = _nothing
+    stop_heartbeat_monitor = end = _exit_by = _nothing
 
     @property
     def stats(self) -> Stats:

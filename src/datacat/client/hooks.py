@@ -118,6 +118,8 @@ def _threading_excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
 
 def _at_exit() -> None:
     """The end of the interpreter; or, in a child of multiprocessing, of what it was to do, which may have raised."""
+    if _is_of_multiprocessing(2):
+        return
     error = sys.exception()
     if error is None or error is _handled_at_fork:
         _tell(lambda listener: listener.on_exit(exitcode.left_with()))
@@ -130,8 +132,7 @@ def _at_exit() -> None:
 
 
 def _at_os_exit(code: int) -> None:
-    caller = sys._getframe(2).f_code.co_filename  # noqa: SLF001  # the only way to ask who leaves
-    if _CODE_FOLLOWS and caller.endswith(_OF_MULTIPROCESSING):
+    if _is_of_multiprocessing(3):
         _tell(lambda listener: listener.on_exit(code))
     else:
         _tell(lambda listener: listener.on_leaving_at_once(code))
@@ -190,6 +191,15 @@ def _listen_in_child() -> None:
             raise
 
     process.run = noting
+
+
+def _is_of_multiprocessing(depth: int) -> bool:
+    """Whether the caller of this depth ends a child, and says with which code by ``os._exit``."""
+    try:
+        caller = sys._getframe(depth).f_code.co_filename  # noqa: SLF001  # the only way to ask who leaves
+    except ValueError:
+        return False
+    return _CODE_FOLLOWS and caller.endswith(_OF_MULTIPROCESSING)
 
 
 def _tell_uncaught(error: BaseException) -> None:

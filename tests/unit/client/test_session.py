@@ -216,6 +216,14 @@ def test_disabled_means_no_thread_and_no_record(monkeypatch):
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("error", [KeyError("mine"), SystemExit(3), KeyboardInterrupt()])
+def test_disabled_the_programs_own_exception_goes_its_way(monkeypatch, error):
+    monkeypatch.setenv("DATACAT_DISABLED", "1")
+    with pytest.raises(type(error)) as caught, datacat.create_session():
+        raise error
+    assert caught.value is error
+
+
 def test_the_server_being_down_is_not_noticed_by_the_program():
     session = datacat.create_session("http://127.0.0.1:9", exit_timeout=0.2)
     longest = 0.0
