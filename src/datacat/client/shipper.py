@@ -116,7 +116,6 @@ class Shipper:
                 return False
         self._lingers = False
         self._finishing = True
-        self.start()
         return self._wait(timeout, patient=False)
 
     def go_on(self) -> None:
@@ -280,9 +279,8 @@ class Shipper:
 
     def _leave(self) -> None:
         """Of a session that is over and cannot be delivered, nothing is to run on and stay open in its program."""
-        last = self._buffer.last_seq
         over = self._finishing or self._resting
-        if over and self._leaves and self._buffer.leave():
+        if over and self._leaves and (last := self._buffer.leave()) is not None:
             self._left, self._finishing, self._resting = last, False, True
             if self._leftovers is not None:
                 self._leftovers.look()

@@ -209,7 +209,25 @@ class Left(Buffer):
 
     def leave(self):
         self.left += 1
-        return True
+        return self.last_seq
+
+
+def test_what_comes_while_a_journal_is_left_is_left_with_it():
+    class Interrupted(Left):
+        def leave(self):
+            self.append("event", ANY_FORM, 0, b'"type":"event","n":7}')
+            return super().leave()
+
+    clock = FakeClock()
+    buffer = Interrupted(clock, MemoryStage(clock, 10**6))
+    transport = CapturingTransport()
+    transport.answers = ["unreachable"]
+    backlog = Backlog(buffer, clock, start=b'"type":"start"}')
+    buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
+    shipper = Shipper("id", buffer, backlog, transport, Impatient(), leaves=True)
+    shipper.go_on()
+    assert rested(shipper)
+    assert (buffer.left, transport.records) == (1, [])
 
 
 def test_what_cannot_be_delivered_after_the_end_is_left_and_what_comes_later_is_ours_again():
