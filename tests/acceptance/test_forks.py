@@ -210,7 +210,7 @@ def test_a_fork_in_the_middle_of_starting_the_watchdog_leaves_a_child_that_can_i
 def test_a_silent_child_touches_nothing_of_its_parent_and_may_fork_itself(service, journals):
     code = """
 import datacat, os
-from datacat.client import pulse
+from datacat.client import hooks, pulse
 for how in ("silent", "ended"):
     session = datacat.create_session(product=how, watchdog=True, in_forked_child="silent" if how == "silent" else "new_session")
     session._watchdog.wait(30)
@@ -228,7 +228,7 @@ for how in ("silent", "ended"):
             if (grandchild := os.fork()) == 0:
                 os._exit(0)
             os.waitpid(grandchild, 0)
-            session.on_exit(0)
+            hooks._at_exit()
             session.end()
             os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

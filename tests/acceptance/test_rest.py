@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from tests.acceptance.programs import sessions_of
@@ -28,22 +30,37 @@ for line in sys.stdin:
 """
 
 
+@contextmanager
+def worker(how: str) -> Iterator[Callable[[int], list[int]]]:
+    """A program that does so many jobs when it is asked to, and says how many threads and files it has then."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, how],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        asked, answered = program.stdin, program.stdout
+
+        def jobs(number: int) -> list[int]:
+            asked.write(f"{number}\n")
+            asked.flush()
+            found: list[int] = json.loads(answered.readline())
+            return found
+
+        yield jobs
+        asked.close()
+        assert program.wait(30) == 0
+
+
 @pytest.mark.parametrize("how", ["alone", "watched"])
 def test_jobs_one_after_the_other_leave_no_thread_no_file_and_no_watchdog(
     service, journals, monkeypatch, how
 ):
     monkeypatch.setenv("DATACAT_URL", service.url)
-    with subprocess.Popen(
-        [sys.executable, "-c", WORKER, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as worker:
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        asked, answered = worker.stdin, worker.stdout
-
-        def jobs(number):
-            asked.write(f"{number}\n")
-            asked.flush()
-            return json.loads(answered.readline())
+    with worker(how) as jobs:
 
         def settled(wanted):
             deadline = time.monotonic() + 30
@@ -56,8 +73,6 @@ def test_jobs_one_after_the_other_leave_no_thread_no_file_and_no_watchdog(
         assert (threads, watching) == (1, [])
         jobs(5)
         assert settled(lambda now, watching: now == [1, files] and not watching) == ([1, files], [])
-        asked.close()
-        assert worker.wait(30) == 0
     found = sessions_of(service.url, "job")
     assert [session["status"] for session in found] == ["ended"] * 7
     assert list(journals.iterdir()) == []
@@ -94,33 +109,16 @@ def test_jobs_that_cannot_be_delivered_leave_one_thread_and_are_delivered_by_it(
 ):
     monkeypatch.setenv("DATACAT_URL", service.url)
     service.kill()
-    with subprocess.Popen(
-        [sys.executable, "-c", WORKER, "alone"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as worker:
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        worker.stdin.write("9\n")
-        worker.stdin.flush()
-        json.loads(worker.stdout.readline())
+    with worker("alone") as jobs:
+        jobs(9)
         deadline = time.monotonic() + 30
-        while True:
-            worker.stdin.write("0\n")
-            worker.stdin.flush()
-            threads, _ = json.loads(worker.stdout.readline())
-            if threads == 2 or time.monotonic() > deadline:
-                break
+        while (threads := jobs(0)[0]) != 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert threads == 2
         assert len(list(journals.iterdir())) == 9
         service.start()
         while len(list(journals.iterdir())) and time.monotonic() < deadline + 60:
             time.sleep(0.1)
-        worker.stdin.close()
-        assert worker.wait(30) == 0
     found = sessions_of(service.url, "job")
     assert [(session["status"], session["cause"]) for session in found] == [("ended", "clean")] * 9
     assert list(journals.iterdir()) == []

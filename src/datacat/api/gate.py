@@ -18,8 +18,10 @@ from datacat.model.keys import Grant, KeyScope, grant_of, opens, parse_key
 from datacat.store.keys import KeyReader
 
 _OPEN: Final = ("/healthz", "/readyz", "/docs", "/openapi.json")
-_FRONT_DOOR: Final = "/"
 """What is there to see without a key: that the service lives, and how it is spoken to."""
+
+_FRONT_DOOR: Final = "/"
+"""It leads to how the service is spoken to."""
 
 _SCOPES: Final[dict[str, KeyScope]] = {"GET": "read", "HEAD": "read", "POST": "ingest"}
 

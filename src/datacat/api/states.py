@@ -42,7 +42,7 @@ class StatesController(Controller):
     ) -> Response[bytes]:
         """The state as it was at a moment, by the program's clock."""
         moment = parse_moment(at, field="at") if at else clock.now()
-        return await answer(lambda: states.at(reader, sessions.find(reader, session_id).id, moment))
+        return await answer(lambda: states.at(reader, sessions.find_id(reader, session_id), moment))
 
     @post(
         status_code=200,
@@ -73,7 +73,7 @@ class StatesController(Controller):
     ) -> Response[bytes]:
         """What changed when: each change as it was sent."""
         return await answer(
-            lambda: states.changes(reader, sessions.find(reader, session_id).id, after, limit)
+            lambda: states.changes(reader, sessions.find_id(reader, session_id), after, limit)
         )
 
     @get("/diff", responses={**answers(DiffAnswer, "A JSON Patch, RFC 6902."), **_MEANT})
@@ -93,4 +93,4 @@ class StatesController(Controller):
         """What makes of the state at one moment the state at another, with what was there before."""
         one = parse_moment(since, field="from") if since else 0
         other = parse_moment(until, field="to") if until else clock.now()
-        return await answer(lambda: states.diff(reader, sessions.find(reader, session_id).id, one, other))
+        return await answer(lambda: states.diff(reader, sessions.find_id(reader, session_id), one, other))

@@ -250,7 +250,7 @@ def _journals(environ: Mapping[str, str]) -> Journals:
         if leftover.first:
             waiting += 1
             size += leftover.reader.size()
-            meant_for.add(leftover.about.url.rstrip("/"))
+            meant_for.add(leftover.server)
         leftover.close()
     return Journals(
         root=str(root),

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import reduce
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -13,10 +13,9 @@ from datacat.cli.service import DEFAULT_URL, Url, fail, fail_because
 from datacat.client.api import DatacatClient
 from datacat.client.claim import offered_by
 from datacat.model.errors import RequestFailed
+from datacat.model.ids import DIGITS
 from datacat.model.records import Kind, Level
 from datacat.model.state import JsonObject, merge
-
-_ID_DIGITS: Final = 32
 
 SessionId = Annotated[
     str | None,
@@ -126,7 +125,7 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
 
 def _whole(client: DatacatClient, session_id: str) -> str:
     """The id that begins so; one that is whole already is not asked for."""
-    if len(session_id.replace("-", "")) >= _ID_DIGITS:
+    if len(session_id.replace("-", "")) >= DIGITS:
         return session_id
     try:
         whole: str = client.get_session(session_id, events=False, metrics=False)["id"]

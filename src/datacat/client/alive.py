@@ -24,7 +24,7 @@ EVERY: Final = 1.0
 """Seconds between two writings; so exact is what is said of a program's end."""
 
 _TIME: Final = struct.Struct("<Q")
-_BINARY: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_BINARY: Final = getattr(os, "O_BINARY", 0)  # Windows would end lines
 
 
 class Alive:

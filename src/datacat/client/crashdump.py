@@ -15,8 +15,6 @@ from typing import Final
 NAME: Final = "crash.txt"
 _MOST: Final = 64 * 1024
 
-_FLAGS: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-
 _file: int | None = None
 _listening: list[Path] = []
 """The directories of those who listen, the latest last."""
@@ -67,7 +65,9 @@ def stop() -> None:
 def _write_into(folder: Path) -> bool:
     global _file  # the interpreter has one such file
     try:
-        file = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
+        file = os.open(
+            folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600
+        )
     except OSError:
         return False
     faulthandler.enable(file)

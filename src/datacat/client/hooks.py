@@ -78,6 +78,11 @@ def listen(listener: Listener) -> None:
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 
+def forget(listener: Listener) -> None:
+    """Tell it nothing any more."""
+    _listeners.discard(listener)
+
+
 def describe(error: BaseException) -> dict[str, Any]:
     """An exception as data: ``type``, ``message``, ``module`` and ``traceback`` (text)."""
     kind = type(error)

@@ -48,6 +48,11 @@ class Leftover(Struct, frozen=True):
     last_alive: int
     lock: FileLock
 
+    @property
+    def server(self) -> str:
+        """The URL of the service that it was recorded at."""
+        return self.about.url.rstrip("/")
+
     def close(self) -> None:
         """Leave it as it is, to whoever comes next."""
         self.reader.close()

@@ -155,7 +155,7 @@ class LeftoverShipper:
             leftover.remove()
         elif step is Step.FAILED:
             # Others may be for a server that is there: one that never will be again must not stand before them.
-            self._silent.add(_server_of(leftover))
+            self._silent.add(leftover.server)
             self._leave()
         return True
 
@@ -176,7 +176,7 @@ class LeftoverShipper:
             self._looked = True
             self._queue = leftovers(self._root, self._clock, logger.warning)
         for leftover in self._queue:
-            if _server_of(leftover) in self._silent:
+            if leftover.server in self._silent:
                 leftover.close()
                 continue
             transport = self._make_transport(leftover.about.url, leftover.about.origin)
@@ -205,7 +205,3 @@ class LeftoverShipper:
             self._current = None
             delivery.close()
             leftover.close()
-
-
-def _server_of(leftover: Leftover) -> str:
-    return leftover.about.url.rstrip("/")

@@ -386,7 +386,7 @@ class Session:
 
     def on_uncaught(self, error: BaseException, thread: str, *, fatal: bool) -> None:
         """Record an exception that nobody caught."""
-        if self._ended or self._silent or not self.options.capture_exceptions:
+        if self._ended or not self.options.capture_exceptions:
             return
         if fatal:
             self._fatal = error
@@ -397,8 +397,6 @@ class Session:
 
     def on_exit(self, code: int | None) -> None:
         """End with the program, unless it was told not to."""
-        if self._silent:
-            return
         if self._ended:
             self._recorder.finish()
         elif self._fatal is not None:
@@ -410,36 +408,30 @@ class Session:
 
     def on_leaving_at_once(self, code: int) -> None:
         """Write down that the program ends; nobody waits for it to be sent."""
-        if self._opened and not self._silent and (code or self.options.end_at_exit):
+        if self._opened and (code or self.options.end_at_exit):
             self._exit_with(code, waiting=False)
 
     def on_fork(self) -> None:
         """Be in the middle of nothing."""
-        if self._silent:
-            return
         if self._watchdog is not None:
             self._watchdog.hold()
         self._recorder.hold()
 
     def on_forked(self) -> None:
         """Go on."""
-        if self._silent:
-            return
         self._recorder.let_go()
         if self._watchdog is not None:
             self._watchdog.let_go()
 
     def on_forked_child(self) -> None:
         """Become a session of its own: the parent's records, locks and connection are the parent's."""
-        if self._silent:
-            return
         parent, ended = self.session_id, self._ended
         meanwhile = self._recorder.abandon()
         if self._watchdog is not None:
             self._watchdog.abandon()
         if ended or self.options.in_forked_child == "silent":
             self._silent = True
-            self._watchdog = None
+            hooks.forget(self)
             self._beat_into(Pulse(shared=False))  # the other is its parent's
             return
         self.session_id = new_session_id()

@@ -59,6 +59,17 @@ class InvalidInput(DatacatError, ValueError):
         self.expected = expected
 
 
+def ambiguous_id(found: str, why: str) -> InvalidInput:
+    """The first digits of an id say too little; ``why`` is what begins so."""
+    return InvalidInput(
+        "ambiguous_id",
+        f"{why}: give more digits",
+        field="id",
+        found=found[:80],
+        expected="the digits of one session",
+    )
+
+
 class UnknownSession(DatacatError, LookupError):
     """No session has this id."""
 

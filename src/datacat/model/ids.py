@@ -3,8 +3,12 @@
 import os
 import time
 import uuid
+from typing import Final
 
 from datacat.model.errors import InvalidInput
+
+DIGITS: Final = 32
+"""Hexadecimal digits of an id, without its hyphens."""
 
 
 def new_session_id() -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from datacat.model.errors import InvalidInput, KeyForbids, UnknownSession
+from datacat.model.errors import KeyForbids, UnknownSession, ambiguous_id
 from datacat.model.lifecycle import Status
 from datacat.model.problems import Problem, ProblemKind
 from datacat.model.session import Session
@@ -96,13 +96,7 @@ class BoundReader:
         found = self._reader.ids_with_prefix(prefix, _LOOKED_AT)
         ours = [each for each in found if each.product == self._product][:limit]
         if len(found) == _LOOKED_AT and len(ours) < limit:
-            raise InvalidInput(
-                "ambiguous_id",
-                f"very many sessions begin with {prefix}: give more digits",
-                field="id",
-                found=prefix,
-                expected="the digits of one session",
-            )
+            raise ambiguous_id(prefix, f"very many sessions begin with {prefix}")
         return ours
 
     def problems_of(self, session_id: str, *, evidence: bool) -> list[Problem]:

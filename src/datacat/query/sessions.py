@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from datacat.model.errors import InvalidInput, UnknownSession
-from datacat.model.ids import parse_session_id
+from datacat.model.errors import UnknownSession, ambiguous_id
+from datacat.model.ids import DIGITS, parse_session_id
 from datacat.model.lifecycle import Status
 from datacat.model.session import Session
 from datacat.query.problems import HangView, hangs_of
@@ -25,7 +25,6 @@ from datacat.wire.timestamps import rfc3339
 PAGE: Final = 1_000
 _PIECE: Final = 64 * 1024
 
-_ID_DIGITS: Final = 32
 _FEWEST_DIGITS: Final = 4
 
 
@@ -114,33 +113,29 @@ def head(session: Session, hangs: list[HangView]) -> SessionHead:
     )
 
 
-def find(reader: Reader, text: str) -> Session:
-    """The session of an id, or of the first digits of one where no other begins so.
+def find_id(reader: Reader, text: str) -> str:
+    """The id that is written whole, whether or not there is such a session, or that begins so where no other does.
 
     Raises:
-        UnknownSession: there is none.
-        InvalidInput: code ``ambiguous_id`` when there are several.
+        UnknownSession: none begins so.
+        InvalidInput: code ``ambiguous_id`` when several do.
     """
     digits = text.replace("-", "").lower()
-    if not set(digits) <= set(string.hexdigits) or not _FEWEST_DIGITS <= len(digits) <= _ID_DIGITS:
+    if not set(digits) <= set(string.hexdigits) or not _FEWEST_DIGITS <= len(digits) <= DIGITS:
         raise UnknownSession(text[:80])
-    if len(digits) == _ID_DIGITS:
-        return _exactly(reader, parse_session_id(digits))
+    if len(digits) == DIGITS:
+        return parse_session_id(digits)
     ids = [each.id for each in reader.ids_with_prefix(digits, 2)]
     if len(ids) > 1:
-        raise InvalidInput(
-            "ambiguous_id",
-            f"several sessions begin with {text}, {ids[0]} and {ids[1]} among them: give more digits",
-            field="id",
-            found=text[:80],
-            expected="the digits of one session",
-        )
+        raise ambiguous_id(text, f"several sessions begin with {text}, {ids[0]} and {ids[1]} among them")
     if not ids:
         raise UnknownSession(text[:80])
-    return _exactly(reader, ids[0])
+    return ids[0]
 
 
-def _exactly(reader: Reader, session_id: str) -> Session:
+def find(reader: Reader, text: str) -> Session:
+    """The session of such an id; raises what :func:`find_id` does, and UnknownSession where there is none."""
+    session_id = find_id(reader, text)
     session = reader.session(session_id)
     if session is None:
         raise UnknownSession(session_id)

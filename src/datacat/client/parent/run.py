@@ -81,10 +81,9 @@ def run(program: Program, clock: Clock) -> int:
 
 def _record_that(error: CannotStart, program: Program, session_id: str, clock: Clock) -> None:
     """For a job of the night a path that is wrong is the failure that matters most."""
-    recorder = Recorder(
-        session_id, _start(program, clock, None), program.options, clock, origin=Origin.PARENT
-    )
-    recorder.record("start", Start(time=clock.now(), product=_name_of(program)))
+    start = _start(program, clock, None)
+    start.product = _name_of(program)
+    recorder = Recorder(session_id, start, program.options, clock, origin=Origin.PARENT)
     data = Raw(encode_data({"exit_code": error.exit_code, "stderr": f"{error}\n"}))
     recorder.record("exit", Exit(time=clock.now(), cause=causes.EXIT_CODE, message=str(error), data=data))
     recorder.finish()
@@ -208,8 +207,9 @@ class _Watch:
         if not self._recorder.stats.waiting:
             self._deliver_last_words()
         # Of a program that records in the session itself, only once all that it said of itself is there.
-        self._name()
-        self._recorder.finish()
+        if not self._named:
+            self._name()
+            self._recorder.finish()
 
     def _deliver_last_words(self) -> None:
         """What the program itself recorded, and could not send any more."""
