@@ -90,6 +90,9 @@ session.end()
     assert [event["name"] for event in child["events"]] == ["working"]
 
 
+# That a program is alive is told once a second: the two below live for some of them.
+
+
 def test_a_program_that_was_killed_while_hung_was_hung_until_then_whatever_it_recorded_last(
     service, journals
 ):
