@@ -92,6 +92,19 @@ def test_an_unknown_path_is_404(api):
     assert api.call("GET", "/api/nothing")[1]["code"] == "unknown_path"
 
 
+def test_a_host_that_is_none_is_400(api):
+    response = api.raw("POST", f"/api/sessions/{api.create()}/events", b'{"name":"e"}', host="a b")
+    problem = response.json()
+    assert (response.status, problem["code"]) == (400, "bad_host")
+    assert (problem["field"], problem["found"]) == ("Host", "a b")
+
+
+@pytest.mark.parametrize("host", [":localhost", "[", "localhost:http", "localhost:99999"])
+def test_whatever_stands_as_the_host_an_unknown_path_is_404_and_a_wrong_method_405(api, host):
+    assert api.raw("GET", "/api/nothing", host=host).json()["code"] == "unknown_path"
+    assert api.raw("DELETE", "/api/products", host=host).json()["code"] == "method_not_allowed"
+
+
 def test_an_unknown_encoding_is_415(api):
     status, problem = api.call("POST", f"/api/sessions/{api.create()}/events", b"x", content_encoding="br")
     assert (status, problem["code"]) == (415, "unknown_encoding")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from litestar import Litestar, Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.exceptions import ClientException, HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.routes import HTTPRoute
 from msgspec.structs import replace
 
@@ -27,14 +27,16 @@ def answer_datacat_error(_: AnyRequest, error: DatacatError) -> Response[bytes]:
 def answer_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """An error that the framework found: an unknown path, a wrong method, a bad parameter."""
     if isinstance(error, MethodNotAllowedException):
-        allowed = _allowed_methods(request.app, request.url.path)
-        detail = f"{request.url.path} knows {allowed}, not {request.method}"
+        allowed = _allowed_methods(request.app, _path(request))
+        detail = f"{_path(request)} knows {allowed}, not {request.method}"
         return _respond(
             problem("method_not_allowed", detail, found=request.method, expected=allowed), {"Allow": allowed}
         )
     if isinstance(error, NotFoundException):
-        detail = f"{request.url.path} is not a path of this service; /docs lists them all"
-        return _respond(problem("unknown_path", detail, found=request.url.path[:200]), {})
+        detail = f"{_path(request)} is not a path of this service; /docs lists them all"
+        return _respond(problem("unknown_path", detail, found=_path(request)[:200]), {})
+    if type(error) is ClientException and "host" in error.detail:
+        return _respond(_bad_host(request.headers.get("host", "")), {})
     if error.status_code < 500:
         fields = (
             [each for each in error.extra if isinstance(each, dict)] if isinstance(error.extra, list) else []
@@ -47,7 +49,7 @@ def answer_http_error(request: AnyRequest, error: HTTPException) -> Response[byt
 
 def answer_any_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A mistake of ours: the log has the traceback, the answer does not."""
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed", request.method, _path(request), exc_info=error)
     found, headers = problem_of(error)
     if id_of_it := request_id():
         found = replace(found, detail=f"{found.detail} of the request {id_of_it}")
@@ -59,6 +61,16 @@ HANDLERS: Final[dict[int | type[Exception], Callable[[AnyRequest, Any], Response
     HTTPException: answer_http_error,
     Exception: answer_any_error,
 }
+
+
+def _bad_host(host: str) -> Problem:
+    detail = "the header Host holds what no host may be called"
+    return problem("bad_host", detail, field="Host", found=host[:200], expected="HOST or HOST:PORT")
+
+
+def _path(request: AnyRequest) -> str:
+    # The URL is put together with the header Host, which may be anything, and then there is none.
+    return str(request.scope["path"])
 
 
 def _respond(found: Problem, headers: dict[str, str]) -> Response[bytes]:

@@ -3,7 +3,7 @@
 What must hold: whatever is recognised here means the same to the ordinary parser, so that where a
 request ends is never a matter of opinion. So this is a list of what is known to be harmless, and
 everything else, however common, is not recognised: another method or path, a query, an escape, a
-header that is not on the list or stands there twice, a line folded or not ended by CR LF, any
+header that is not on the list or stands there twice, a strange host, a line folded or not ended by CR LF, any
 framing but a single Content-Length, an encoding, an upgrade, an expectation, an origin.
 """
 
@@ -32,6 +32,7 @@ _REQUEST: Final = re.compile(
     rb"/(events|metrics|state|heartbeat|records) HTTP/1\.1"
 )
 _HEADER: Final = re.compile(rb"([A-Za-z-]+):[ ]?([!-~](?:[ -~]*[!-~])?)")
+_HOST: Final = re.compile(rb"[0-9A-Za-z._\-:\[\]]*")
 _LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,6}")
 
 _TELLING: Final = frozenset(
@@ -108,6 +109,8 @@ def recognise(head: bytes) -> PlainPost | None:
         headers[name] = header[2]
     length = headers.get(b"content-length", b"")
     if _LENGTH.fullmatch(length) is None or int(length) > MAX_PLAIN_BODY_BYTES:
+        return None
+    if _HOST.fullmatch(headers.get(b"host", b"")) is None:
         return None
     if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None

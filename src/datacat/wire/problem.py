@@ -29,6 +29,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "bad_utf8": (400, "The text is not UTF-8"),
     "bad_compression": (400, "The body cannot be decompressed"),
     "incomplete_body": (400, "The body is not whole"),
+    "bad_host": (400, "The header Host names no host"),
     "key_missing": (401, "A key is needed"),
     "key_unknown": (401, "The key is not known"),
     "key_revoked": (401, "The key is revoked"),

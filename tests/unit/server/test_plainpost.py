@@ -50,6 +50,7 @@ def test_what_is_not_said_is_as_on_the_ordinary_road():
         [b"Content-Length: 1", b"Origin: http://x"],
         [b"Content-Length: 1", b"X-Unknown: 1"],
         [b"Content-Length: 1", b"Host: a", b"Host: b"],
+        [b"Content-Length: 1", b"Host: a b"],
         [b"Content-Length: 1", b"User-Agent: a", b" b"],
         [b"Content-Length: 1", b"User-Agent: a\nHost: b"],
         [b"Content-Length: 1", b"User-Agent: a\rHost: b"],
