@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -28,16 +28,23 @@ class Sample(Struct):
     frames: list[dict[str, Any]]
 
 
+class Look(NamedTuple):
+    """What the thread of this ident had used."""
+
+    thread: int
+    processor: Processor | None
+
+
 class Evidence:
     """Gathers samples of one thread."""
 
     def __init__(self) -> None:
         self._samples: list[Sample] = []
-        self._at_beat: Processor | None = None
+        self._looks: tuple[Look, Look] = (Look(0, None), Look(0, None))
 
-    def beaten(self, thread: int) -> None:
-        """The thread of this ident has beaten since the last look."""
-        self._at_beat = procfs.processor(native_id(thread))
+    def look(self, thread: int) -> None:
+        """Note what the thread of this ident has used: the next look may be the one that finds it silent."""
+        self._looks = self._looks[1], Look(thread, procfs.processor(native_id(thread)))
 
     def clear(self) -> None:
         """The thread is not silent."""
@@ -53,11 +60,11 @@ class Evidence:
         """The hang's data: see docs/decisions/0007."""
         self.sample(now, thread)
         last = self._samples[-1].processor
-        # What was before the silence is not in the samples; but where a check came late there is but one.
-        first = self._samples[0].processor if len(self._samples) > 1 else self._at_beat
+        # Where a look came late there is but one.
+        first = self._samples[0].processor if len(self._samples) > 1 else self._before(thread)
         stacks = all_stacks(first=thread)
         return {
-            "kind": kind_of(first, last),
+            "kind": kind_of(first, last, silent_for),
             "thread": stacks[0]["thread"] if stacks else "",
             "cpu_seconds": None if first is None or last is None else round(last.used - first.used, 3),
             "watched_seconds": None if first is None or last is None else round(last.at - first.at, 3),
@@ -71,6 +78,10 @@ class Evidence:
                 for each in self._samples
             ],
         }
+
+    def _before(self, thread: int) -> Processor | None:
+        looked = self._looks[0]
+        return looked.processor if looked.thread == thread else None
 
     @property
     def being_debugged(self) -> bool:

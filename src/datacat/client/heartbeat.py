@@ -51,7 +51,7 @@ class HeartbeatMonitor:
         self._looking = threading.RLock()
         self._thread = threading.Thread(target=self._run, name=f"datacat-heartbeat-{name}", daemon=True)
         slot[pulse.THREAD] = threading.get_ident()
-        self._evidence.beaten(threading.get_ident())
+        self._evidence.look(threading.get_ident())
 
     def start(self) -> None:
         """Begin to watch; where there can be no thread, that is said, and nobody watches."""
@@ -99,9 +99,9 @@ class HeartbeatMonitor:
     def _check(self) -> None:
         now, beat = self._clock.monotonic(), self.slot[pulse.LAST_BEAT]
         self.slot[pulse.LAST_CHECK] = now
+        self._evidence.look(int(self.slot[pulse.THREAD]))
         if beat != self._seen:
             self._seen = beat
-            self._evidence.beaten(int(self.slot[pulse.THREAD]))
             self.slot[pulse.NATIVE_THREAD] = native_id(int(self.slot[pulse.THREAD]))
             self._log_heartbeat()
         if not self._runs() or self._evidence.being_debugged:
@@ -115,12 +115,16 @@ class HeartbeatMonitor:
     def _tell(self, found: Hung | Recovered | None, now: float, beat: float) -> None:
         if isinstance(found, Hung):
             self.slot[pulse.REPORTED] = beat
+            evidence = self._evidence.describe(now, found.seconds, int(self.slot[pulse.THREAD]))
+            described = self._described()
+            # Where the program is busy, that took its time, and the event has the time of its telling.
+            silent_for = found.seconds + self._clock.monotonic() - now
             data = {
-                "seconds_since_heartbeat": round(found.seconds, 3),
+                "seconds_since_heartbeat": round(silent_for, 3),
                 "timeout": self._watch.timeout,
                 "monitor": self.name,
-                **self._evidence.describe(now, found.seconds, int(self.slot[pulse.THREAD])),
-                **self._described(),
+                **evidence,
+                **described,
             }
             self._log_event("application_appears_hung", data, level="error")
         elif isinstance(found, Recovered):

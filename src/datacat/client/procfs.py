@@ -38,16 +38,27 @@ def processor(native_thread: int, process: "int | str" = "self") -> Processor | 
     return Processor(time.monotonic(), used, used + waited)
 
 
-def kind_of(before: Processor | None, after: Processor | None) -> str:
-    """Whether a thread was ``blocked`` or ``spinning`` meanwhile; ``unknown`` where nobody says.
+def kind_of(before: Processor | None, after: Processor | None, silent_for: float) -> str:
+    """Whether a thread was ``blocked`` or ``spinning`` in its silence; ``unknown`` where nobody says.
 
-    >>> began = Processor(0.0, 7.0, 9.0)
-    >>> kind_of(began, Processor(4.0, 7.0, 9.0)), kind_of(began, Processor(4.0, 8.0, 12.9))
+    What it wanted may have been wanted before its silence where it was looked at before that, too; where then
+    the one is as possible as the other, nobody says.
+
+    >>> before = Processor(0.0, 7.0, 9.0)
+    >>> kind_of(before, Processor(4.0, 7.0, 9.0), 4), kind_of(before, Processor(4.0, 8.0, 12.9), 4)
     ('blocked', 'spinning')
+    >>> kind_of(before, Processor(4.0, 9.0, 11.0), 2), kind_of(before, Processor(4.0, 9.9, 12.9), 2)
+    ('unknown', 'spinning')
     """
     if before is None or after is None or after.at <= before.at:
         return "unknown"
-    return "spinning" if (after.wanted - before.wanted) / (after.at - before.at) >= _SPINNING else "blocked"
+    began = max(before.at, after.at - silent_for)
+    at_most = after.wanted - before.wanted
+    at_least = at_most - (began - before.at)
+    enough = _SPINNING * (after.at - began)
+    if at_most < enough:
+        return "blocked"
+    return "spinning" if at_least >= enough else "unknown"
 
 
 def status(process: "int | str" = "self") -> Mapping[str, str]:

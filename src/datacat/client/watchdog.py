@@ -121,9 +121,10 @@ class Watch:
     def _tell_recoveries(self) -> None:
         """The last beats may be later than the last look."""
         slots = self._pulse.slots()
-        for found in self._outside.look(time.monotonic(), "", False, slots):
+        now = time.monotonic()
+        for found in self._outside.look(now, "", False, slots):
             if isinstance(found, Back):
-                self.log.back(found.monitor, found.seconds)
+                self.log.back(now, found.monitor, found.seconds)
 
     def _something_to_say(self, status: int | None) -> bool:
         """Whether the program left anything undone: a verdict, or a journal."""
@@ -151,25 +152,25 @@ class Watch:
         traced = state == "t" or (unable and procfs.traced(pid))
         self._watch_work(now, slots)
         for found in self._outside.look(now, state, traced, slots):
-            self._tell(found, slots, process)
+            self._tell(found, now, slots, process)
         self._keep_in_contact(now, unable=unable)
         if (interval := self._settings["process_metrics"]) and now >= self._sample_at:
             self._sample_at = now + interval
             self.log.sample_process()
 
-    def _tell(self, found: Finding, slots: dict[str, tuple[float, ...]], process: int) -> None:
+    def _tell(self, found: Finding, now: float, slots: dict[str, tuple[float, ...]], process: int) -> None:
         match found:
             case Stopped(traced):
-                self.log.stopped(traced=traced)
+                self.log.stopped(now, traced=traced)
             case Continued(seconds):
-                self.log.continued(seconds)
+                self.log.continued(now, seconds)
             case Back(monitor, seconds):
-                self.log.back(monitor, seconds)
+                self.log.back(now, monitor, seconds)
             case Silent():
                 slot = slots[found.monitor]
                 dump = self._ask_for_stacks(process)
                 worked = self._worked.get(found.monitor), self._processor(slot)
-                self.log.silent(found, int(slot[pulse.THREAD]), dump, *worked)
+                self.log.silent(now, found, int(slot[pulse.THREAD]), dump, *worked)
 
     def _keep_in_contact(self, now: float, *, unable: bool) -> None:
         """Speak for the program, but not at once: what that loads would hold up the look at a hang."""

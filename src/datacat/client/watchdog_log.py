@@ -33,7 +33,9 @@ _JOURNAL_FIRST: Final = 1.0
 
 
 class WatchdogLog:
-    """Records what the watchdog saw.
+    """Records what the watchdog saw, and when.
+
+    ``seen`` is everywhere the monotonic time of the look: to load this, and to ask for stacks, takes a second.
 
     Args:
         settings: see :data:`datacat.client.watchdog.Settings`.
@@ -57,17 +59,23 @@ class WatchdogLog:
         )
         self._process: ProcessMetrics | None = None
 
-    def stopped(self, *, traced: bool) -> None:
+    def stopped(self, seen: float, *, traced: bool) -> None:
         """A signal stopped the program, or who debugs it."""
         by = "a debugger" if traced else "a signal"
-        self._event("application_stopped", {"by": by}, message=f"the process was stopped by {by}")
+        self._event(seen, "application_stopped", {"by": by}, message=f"the process was stopped by {by}")
 
-    def continued(self, seconds: float) -> None:
+    def continued(self, seen: float, seconds: float) -> None:
         """It goes on."""
-        self._event("application_continued", {"seconds_stopped": round(seconds, 3)})
+        self._event(seen, "application_continued", {"seconds_stopped": round(seconds, 3)})
 
     def silent(
-        self, hang: Silent, thread: int, dump: str, before: Processor | None, after: Processor | None
+        self,
+        seen: float,
+        hang: Silent,
+        thread: int,
+        dump: str,
+        before: Processor | None,
+        after: Processor | None,
     ) -> None:
         """The program hangs, and cannot tell it itself."""
         stacks = dumps.parse(dump, {self._settings["main_thread"]: "MainThread"}, first=thread)
@@ -75,18 +83,18 @@ class WatchdogLog:
             "monitor": hang.monitor,
             "timeout": hang.timeout,
             "seconds_since_heartbeat": round(hang.seconds, 3),
-            "kind": kind_of(before, after),
+            "kind": kind_of(before, after, hang.seconds + (after.at - seen if after else 0.0)),
             "gil_held": True,
             "thread": stacks[0]["thread"] if stacks else "",
             "cpu_seconds": round(after.used - before.used, 3) if before and after else None,
             "watched_seconds": round(after.at - before.at, 3) if before and after else None,
             "stacks": stacks,
         }
-        self._event("application_appears_hung", data, level="error")
+        self._event(seen, "application_appears_hung", data, level="error")
 
-    def back(self, monitor: str, seconds: float) -> None:
+    def back(self, seen: float, monitor: str, seconds: float) -> None:
         """The hang that was told here is over."""
-        self._event("application_recovered", {"monitor": monitor, "seconds_hung": round(seconds, 3)})
+        self._event(seen, "application_recovered", {"monitor": monitor, "seconds_hung": round(seconds, 3)})
 
     def keep_in_contact(self) -> None:
         """The program is there, though it cannot say so: the server is told in its place."""
@@ -135,10 +143,17 @@ class WatchdogLog:
         self._recorder.record("exit", record)
 
     def _event(
-        self, name: str, data: dict[str, Any], *, level: Level = "info", message: str | None = None
+        self,
+        seen: float,
+        name: str,
+        data: dict[str, Any],
+        *,
+        level: Level = "info",
+        message: str | None = None,
     ) -> None:
         raw = Raw(encode_data(data))
-        record = Event(time=self._clock.now(), name=name, level=level, message=message, data=raw)
+        at = self._clock.now() - int((self._clock.monotonic() - seen) * 1e6)
+        record = Event(time=at, name=name, level=level, message=message, data=raw)
         self._recorder.record("event", record)
 
     @property

@@ -80,7 +80,9 @@ class Ledger:
         found = _read(event, data)
         if ended_at is not None and found.started_at >= ended_at:
             return
-        known = next((each for each in reversed(self.recent.values()) if _same(each, found)), None)
+        known = next(
+            (each for each in reversed(self.recent.values()) if _same(each, found, event.time)), None
+        )
         if known is not None:
             self._improve(known, found, event.data)
             return
@@ -194,14 +196,17 @@ def _read(event: Event, data: dict[str, Any]) -> Hang:
     )
 
 
-def _same(known: Hang, found: Hang) -> bool:
+def _same(known: Hang, found: Hang, told_at: int) -> bool:
     if known.monitor != found.monitor:
         return False
     if known.ended_at is None:
         return True
     # The next hang of this monitor begins with the recovery at the earliest.
     middle = known.started_at + int((known.seconds or 0.0) * 500_000)
-    return known.started_at - _SAME_BEGINNING <= found.started_at < middle
+    # Who began to watch in the middle of a silence dates its beginning later than who was there.
+    together = found.started_at >= known.started_at - _SAME_BEGINNING
+    reached_into = told_at > known.started_at + _SAME_BEGINNING
+    return found.started_at < middle and (together or reached_into)
 
 
 def _ended(hang: Hang, time: int) -> Hang:

@@ -55,9 +55,11 @@ def running(target, name="stuck"):
     thread = threading.Thread(target=target, args=(started, stop), name=name)
     thread.start()
     started.wait()
-    yield thread
-    stop.set()
-    thread.join()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        thread.join()
 
 
 def stuck_here(started, stop):

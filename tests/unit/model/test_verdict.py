@@ -215,6 +215,19 @@ def test_two_watchers_that_report_one_hang_make_one_span_in_any_order():
         assert run.rows["hang", 1].seconds == 5.5
 
 
+def test_who_began_to_watch_in_the_middle_of_a_hang_speaks_of_the_same():
+    from_its_middle = hung(11 * SECOND, 1.0), event(RECOVERED, 14 * SECOND, seconds_hung=4.0)
+    from_its_beginning = hung(13 * SECOND, 5.0), event(RECOVERED, 14 * SECOND, seconds_hung=6.0)
+    assert Run().watchdog(*from_its_middle).app(*from_its_beginning).session.hangs == 1
+    assert Run().app(*from_its_beginning).watchdog(*from_its_middle).session.hangs == 1
+
+
+def test_a_hang_that_is_heard_of_after_the_next_is_a_span_of_its_own():
+    run = Run().app(hung(20 * SECOND), event(RECOVERED, 24 * SECOND, seconds_hung=6.0))
+    run.watchdog(hung(18 * SECOND, 4.0), event(RECOVERED, 18 * SECOND, seconds_hung=4.0))
+    assert run.session.hangs == 2
+
+
 def test_the_next_hang_of_a_monitor_is_a_span_of_its_own():
     run = Run().app(hung(10 * SECOND), event(RECOVERED, 14 * SECOND, seconds_hung=5.5), hung(16 * SECOND))
     assert (run.session.hangs, run.session.status) == (2, Status.HUNG)
