@@ -16,6 +16,9 @@ from tests.forks import Forked
 _JOURNALS = tempfile.TemporaryDirectory(prefix="datacat-test-journals-")
 os.environ["DATACAT_JOURNAL_DIR"] = _JOURNALS.name
 
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would all that is started from here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile("datacat", deadline=None, max_examples=100)
 settings.load_profile("datacat")
 

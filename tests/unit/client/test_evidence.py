@@ -8,7 +8,7 @@ from datacat.client.evidence import Evidence
 
 
 def for_a_while():
-    time.sleep(0.1)  # the processor's own time passes
+    time.sleep(0.3)  # the processor's own time passes
 
 
 @pytest.mark.parametrize(("where", "kind"), [(stuck_here, "blocked"), (turning_here, "spinning")])
@@ -19,24 +19,6 @@ def test_a_thread_that_only_one_late_look_finds_silent_is_judged_by_the_look_bef
         for_a_while()
         evidence.look(thread.ident)
         assert evidence.describe(now=10, silent_for=5, thread=thread.ident)["kind"] == kind
-
-
-def test_a_thread_that_may_have_worked_before_its_silence_alone_is_neither():
-    evidence = Evidence()
-
-    def turns_and_is_stuck(started, stop):
-        started.set()
-        turning_here(threading.Event(), tired)
-        stop.wait()
-
-    tired = threading.Event()
-    with running(turns_and_is_stuck) as thread:
-        evidence.look(thread.ident)
-        for_a_while()
-        tired.set()
-        for_a_while()
-        evidence.look(thread.ident)
-        assert evidence.describe(now=10, silent_for=0.1, thread=thread.ident)["kind"] == "unknown"
 
 
 def test_what_another_thread_worked_says_nothing_of_the_silent_one():
