@@ -32,7 +32,14 @@ HANG = {
 }  # fmt: skip
 USED = {"user_seconds": 1.5, "max_rss_bytes": 4096}
 TOLD: list[dict[str, Any]] = [
-    {"type": "start", "product": "editor", "version": "2.3.1", "pid": 4711, "tags": ["gpu:a100", "night"]},
+    {
+        "type": "start",
+        "product": "editor",
+        "version": "2.3.1",
+        "pid": 4711,
+        "tags": ["gpu:a100", "night"],
+        "parent_session_id": "01934f5e-0000-7000-8000-0000000000aa",
+    },
     {"type": "state", "merge": {"window": {"open": ["w1"], "size": 5}}},
     {"type": "state", "merge": {"window": {"open": ["w2"]}}},
     {"type": "metric", "name": "fps", "value": 59.8, "tags": ["scene:menu"]},
@@ -76,6 +83,7 @@ def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed
         "worker.py:31 main time.sleep(99) # [red]",
         "event loop running Task-1, 2 tasks",
         "server.py:8 serve Task-2",
+        "part of 01934f5e-0000-7000-8000-0000000000aa",
         "tags gpu:a100, night",
         "resource_usage user seconds 1.5, max rss bytes 4096",
         "the last line",

@@ -78,6 +78,8 @@ def _verdict(console: Console, verdict: JsonObject, session: JsonObject) -> None
     ]
     console.print(f"[bold]{safe(program_of(session))}[/]  {safe('  '.join(filter(None, where)))}")
     console.print(f"[dim]session[/]  {session['id']}")
+    if session["parent_session_id"]:
+        console.print(f"[dim]part of[/]  {safe(session['parent_session_id'])}")
     if session["tags"]:
         console.print(f"[dim]tags[/]     {safe(', '.join(session['tags']))}")
     ended = f"  [dim]ended[/] {_moment(session['ended_at'])}" if session["ended_at"] else ""
