@@ -24,14 +24,14 @@ class Sample(Struct):
     """The silent thread at one moment."""
 
     at: float
-    processor: Processor | None
+    look: "Look"
     frames: list[dict[str, Any]]
 
 
 class Look(NamedTuple):
-    """What the thread of this ident had used."""
+    """What the thread that the system knows by this number had used."""
 
-    thread: int
+    native: int
     processor: Processor | None
 
 
@@ -44,7 +44,7 @@ class Evidence:
 
     def look(self, thread: int) -> None:
         """Note what the thread of this ident has used: the next look may be the one that finds it silent."""
-        self._looks = self._looks[1], Look(thread, procfs.processor(native_id(thread)))
+        self._looks = self._looks[1], _look(thread)
 
     def clear(self) -> None:
         """The thread is not silent."""
@@ -54,40 +54,56 @@ class Evidence:
         """Look at the thread of this ident."""
         frame = sys._current_frames().get(thread)  # noqa: SLF001  # the documented way to ask
         self._samples = self._samples[1 - SAMPLES :]
-        self._samples.append(Sample(now, procfs.processor(native_id(thread)), frames_of(frame)))
+        self._samples.append(Sample(now, _look(thread), frames_of(frame)))
 
     def describe(self, now: float, silent_for: float, thread: int) -> dict[str, Any]:
         """The hang's data: see docs/decisions/0007."""
-        self.sample(now, thread)
-        last = self._samples[-1].processor
-        # Where a look came late there is but one.
-        first = self._samples[0].processor if len(self._samples) > 1 else self._before(thread)
+        if len(self._samples) < SAMPLES:
+            self.sample(now, thread)
+        first, last = self._span(silent_for)
         stacks = all_stacks(first=thread)
+        lives = bool(stacks) and stacks[0]["ident"] == thread
         return {
             "kind": kind_of(first, last, silent_for),
-            "thread": stacks[0]["thread"] if stacks else "",
+            "thread": stacks[0]["thread"] if lives else "",
+            "thread_ended": not lives,
             "cpu_seconds": None if first is None or last is None else round(last.used - first.used, 3),
             "watched_seconds": None if first is None or last is None else round(last.at - first.at, 3),
             "stacks": stacks,
             "samples": [
                 {
                     "seconds_since_heartbeat": round(silent_for - (now - each.at), 3),
-                    "cpu_seconds": each.processor and each.processor.used,
+                    "cpu_seconds": each.look.processor and each.look.processor.used,
                     "frames": each.frames,
                 }
                 for each in self._samples
             ],
         }
 
-    def _before(self, thread: int) -> Processor | None:
-        looked = self._looks[0]
-        return looked.processor if looked.thread == thread else None
+    def _span(self, silent_for: float) -> tuple[Processor | None, Processor | None]:
+        """The first and the last that are known of one thread in its silence; of before it, where there is but one."""
+        last = self._samples[-1].look
+        if last.processor is None:
+            return None, None
+        began = last.processor.at - silent_for
+        looks = (self._looks[0], *(each.look for each in self._samples[:-1]))
+        known = [
+            each.processor for each in looks if each.native == last.native and each.processor is not None
+        ]
+        within = [each for each in known if each.at >= began]
+        first = within[0] if within else known[-1] if known else None
+        return first, last.processor
 
     @property
     def being_debugged(self) -> bool:
         """Whether the thread stands in a debugger, and so waits for a person."""
         frames = self._samples[-1].frames if self._samples else []
         return any(Path(each["file"]).name in _DEBUGGERS for each in frames) or procfs.traced()
+
+
+def _look(thread: int) -> Look:
+    native = native_id(thread)
+    return Look(native, procfs.processor(native) if native else None)
 
 
 def native_id(ident: int) -> int:

@@ -3,13 +3,16 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from datacat.client import pulse
 from datacat.client.evidence import SAMPLES, Evidence, native_id
 from datacat.client.pulse import Slot
 from datacat.client.silence import HeartbeatWatch, Hung, Recovered
 from datacat.model.clock import Clock
+
+_SOON: Final = 0.25
+"""Seconds between two looks during a hang, at most."""
 
 
 class HeartbeatMonitor:
@@ -51,6 +54,7 @@ class HeartbeatMonitor:
         self._looking = threading.RLock()
         self._thread = threading.Thread(target=self._run, name=f"datacat-heartbeat-{name}", daemon=True)
         slot[pulse.THREAD] = threading.get_ident()
+        slot[pulse.NATIVE_THREAD] = native_id(threading.get_ident())
         self._evidence.look(threading.get_ident())
 
     def start(self) -> None:
@@ -123,12 +127,19 @@ class HeartbeatMonitor:
                 "seconds_since_heartbeat": round(silent_for, 3),
                 "timeout": self._watch.timeout,
                 "monitor": self.name,
+                "heartbeat": found.beat,
                 **evidence,
                 **described,
             }
             self._log_event("application_appears_hung", data, level="error")
         elif isinstance(found, Recovered):
-            data = {"seconds_hung": round(found.seconds, 3), "monitor": self.name}
+            self.slot[pulse.REPORTED] = 0
+            data = {
+                "seconds_hung": round(found.seconds, 3),
+                "monitor": self.name,
+                "heartbeat": found.beat,
+                "seconds_since_heartbeat": round(self._clock.monotonic() - found.at, 3),
+            }
             self._log_event("application_recovered", data, level="info")
 
     def _described(self) -> dict[str, Any]:
@@ -138,8 +149,11 @@ class HeartbeatMonitor:
             return {"not_described": repr(error)}
 
     def _run(self) -> None:
-        interval = self._watch.check_interval
         while True:
+            # The end of a hang is to be seen when it comes: a heartbeat is known until the next one.
+            interval = (
+                min(self._watch.check_interval, _SOON) if self._watch.hung else self._watch.check_interval
+            )
             if self._watch.nearly(self._clock.monotonic(), self.slot[pulse.LAST_BEAT]):
                 for _ in range(SAMPLES):
                     if self._stopped.wait(interval / SAMPLES):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from datacat.client import pulse
 from datacat.client.arguments import check_name, check_positive
 from datacat.client.heartbeat import HeartbeatMonitor
 from datacat.client.pulse import Pulse, Slot
@@ -41,7 +42,7 @@ class Monitors:
         check_positive(timeout, "timeout")
         check_positive(check_interval, "check_interval")
         check_name(name)
-        self.stop(name)
+        self.stop(name, alive=True)
         monitor = HeartbeatMonitor(
             name,
             self._pulse.slot(name, self._clock.monotonic(), timeout, check_interval),
@@ -55,11 +56,13 @@ class Monitors:
         self.slots[name] = monitor.slot
         monitor.start()
 
-    def stop(self, name: str | None = None) -> None:
-        """Stop one monitor, or all."""
+    def stop(self, name: str | None = None, *, alive: bool = False) -> None:
+        """Stop one monitor, or all; ``alive``, that is a heartbeat, and ends the hang that there may be."""
         for each in [name] if name else list(self._monitors):
             self.slots.pop(each, None)
             if monitor := self._monitors.pop(each, None):
+                if alive:
+                    monitor.slot[pulse.LAST_BEAT] = self._clock.monotonic()
                 monitor.stop()
 
     def named(self, name: str | None) -> list[HeartbeatMonitor]:

@@ -37,13 +37,16 @@ class Silent(NamedTuple):
     monitor: str
     timeout: float
     seconds: float
+    beat: float
 
 
 class Back(NamedTuple):
-    """The end of a hang that was told from here."""
+    """The end of a hang, at ``at``."""
 
     monitor: str
     seconds: float
+    beat: float
+    at: float
 
 
 Finding = Stopped | Continued | Silent | Back
@@ -90,7 +93,16 @@ class Outside:
             self._runs_since = now
         for name, slot in slots.items():
             found += self._listen(now, name, slot)
+        for name in self._watches.keys() - slots.keys():
+            # It was stopped, and another has taken its slot: the program runs.
+            found += _back(name, self._watches.pop(name).check(now, now, telling=False))
         return found
+
+    def held_up(self, now: float) -> None:
+        """Telling takes a while: until now nobody looked, and that says nothing of the machine."""
+        self._last_look = now
+        for watch in self._watches.values():
+            watch.held_up(now)
 
     @property
     def stopped(self) -> bool:
@@ -115,18 +127,32 @@ class Outside:
         return now - max(slot[pulse.LAST_CHECK], self._runs_since) > patience
 
     def _listen(self, now: float, name: str, slot: tuple[float, ...]) -> list[Finding]:
+        found: list[Finding] = []
         watch = self._watches.get(name)
         beat = slot[pulse.LAST_BEAT]
         if watch is None or watch.timeout != slot[pulse.TIMEOUT]:
+            if watch is not None:
+                found += _back(name, watch.check(now, beat, telling=False))
             timeout = slot[pulse.TIMEOUT]
             watch = HeartbeatWatch(now, timeout, self._interval, late=min(_LATE, timeout / 2))
             self._watches[name] = watch
         if slot[pulse.STATE] == pulse.PAUSED or self._runs_since == now:
             watch.begin_anew(now)
         telling = self._blind(now, slot) and slot[pulse.REPORTED] != beat
-        match watch.check(now, beat, telling=telling):
-            case Hung(seconds):
-                return [Silent(name, watch.timeout, seconds)]
-            case Recovered(seconds):
-                return [Back(name, seconds)]
-        return []
+        told = watch.check(now, beat, telling=telling)
+        if isinstance(told, Hung):
+            found.append(Silent(name, watch.timeout, told.seconds, told.beat))
+        return found + _back(name, told)
+
+
+def untold(slots: dict[str, tuple[float, ...]]) -> list[Back]:
+    """The ends of hangs that the program has told, and whose ends it could not any more."""
+    return [
+        Back(name, slot[pulse.LAST_BEAT] - reported, reported, slot[pulse.LAST_BEAT])
+        for name, slot in slots.items()
+        if slot[pulse.LAST_BEAT] > (reported := slot[pulse.REPORTED]) > 0
+    ]
+
+
+def _back(name: str, told: Hung | Recovered | None) -> list[Finding]:
+    return [Back(name, *told)] if isinstance(told, Recovered) else []

@@ -13,6 +13,7 @@ name in UTF-8 from :data:`NAME` on, ended by a zero. Times are seconds of ``time
 
 import mmap
 import os
+import threading
 from typing import Final, TypeAlias
 
 STATE: Final = 0
@@ -22,7 +23,7 @@ LAST_BEAT: Final = 3
 LAST_CHECK: Final = 4
 """When the monitor inside the program last looked: while it does, nobody else need."""
 REPORTED: Final = 5
-"""The beat after which the monitor inside has told of a hang."""
+"""The beat after which the monitor inside has told of a hang, until it has told its end; 0 for none."""
 THREAD: Final = 6
 """``threading.get_ident()`` of whoever beat last."""
 NATIVE_THREAD: Final = 7
@@ -61,13 +62,11 @@ class Pulse:
             self.file = _sealed_file()
             self._memory = mmap.mmap(self.file, SIZE)
         self._numbers = memoryview(self._memory).cast("d")
+        self._choosing = threading.RLock()
 
     def slot(self, name: str, now: float, timeout: float, check_interval: float) -> Slot:
         """A slot for a monitor that begins to watch now; beyond the last, one that only this process sees."""
-        starts = range(0, SLOT * SLOTS, SLOT)
-        start = next((start for start in starts if self._numbers[start] == FREE), None)
-        numbers = memoryview(bytearray(8 * SLOT)).cast("d") if start is None else self._numbers
-        slot = numbers[start or 0 : (start or 0) + SLOT]
+        slot = self._free_slot()
         encoded = name.encode("utf-8", "replace")[:_NAME_BYTES]
         slot.cast("B")[8 * NAME : 8 * SLOT] = encoded.ljust(8 * (SLOT - NAME), b"\0")
         slot[TIMEOUT], slot[CHECK_INTERVAL] = timeout, check_interval
@@ -75,6 +74,16 @@ class Pulse:
         slot[REPORTED] = slot[THREAD] = slot[NATIVE_THREAD] = 0
         slot[STATE] = WATCHED
         return slot
+
+    def _free_slot(self) -> Slot:
+        with self._choosing:
+            for start in range(0, SLOT * SLOTS, SLOT):
+                if self._numbers[start] == FREE:
+                    self._numbers[start] = (
+                        PAUSED  # nobody else takes it, and nobody watches it before it is whole
+                    )
+                    return self._numbers[start : start + SLOT]
+        return memoryview(bytearray(8 * SLOT)).cast("d")
 
     def say_goodbye(self, how: float) -> None:
         """Say from now on that the program has told of its end."""

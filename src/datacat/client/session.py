@@ -270,7 +270,10 @@ class Session:
 
         loop = EventLoop()
         self._monitors.start(name, timeout, check_interval, loop.runs, loop.describe)
-        loop.beat_every(min(timeout / 4, check_interval), lambda: name in self._slots, self.heartbeat, name)
+        slot = self._slots[name]
+        loop.beat_every(
+            min(timeout / 4, check_interval), lambda: self._slots.get(name) is slot, self.heartbeat, name
+        )
 
     def heartbeat(self, name: str = "main") -> None:
         """The loop ``name`` is alive: two stores into memory, cheap enough for any loop."""
@@ -280,8 +283,9 @@ class Session:
             slot[pulse.THREAD] = get_ident()
 
     def stop_heartbeat_monitor(self, name: str | None = None) -> None:
-        """Stop one monitor, or all."""
-        self._monitors.stop(name)
+        """Stop one monitor, or all. Who stops the watch on itself is alive: that ends its hang."""
+        for monitor in self._monitors.named(name):
+            self._monitors.stop(monitor.name, alive=monitor.slot[pulse.THREAD] == get_ident())
 
     @contextmanager
     def pause_heartbeat_monitor(self, name: str | None = None) -> Iterator[None]:
@@ -359,7 +363,7 @@ class Session:
         if self._ending or self._silent:
             return
         self._ending = True
-        self.stop_heartbeat_monitor()
+        self._monitors.stop()
         self._record(kind, record)
         # From here on each record is a late one; not sooner, as the end is to be there before anything is left.
         self._ended = True

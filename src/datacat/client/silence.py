@@ -17,15 +17,18 @@ _NOT_LATE: Final = 0.1
 
 
 class Hung(NamedTuple):
-    """No heartbeat for ``seconds``, what was forgiven among them."""
+    """No heartbeat for ``seconds``, what was forgiven among them; the last was at ``beat``."""
 
     seconds: float
+    beat: float
 
 
 class Recovered(NamedTuple):
-    """A heartbeat again, ``seconds`` after the one before the hang."""
+    """A heartbeat again, at ``at``, after ``seconds`` of silence; the last before it was at ``beat``."""
 
     seconds: float
+    beat: float
+    at: float
 
 
 class HeartbeatWatch:
@@ -49,6 +52,7 @@ class HeartbeatWatch:
         self._last_check = now
         self._last_worked = 0.0
         self._hung_since: float | None = None
+        self._hung_beat = now
         self._pauses = 0
 
     def pause(self) -> None:
@@ -109,8 +113,12 @@ class HeartbeatWatch:
                 return None
             seconds = beat - self._hung_since
             self._hung_since = None
-            return Recovered(seconds)
+            return Recovered(seconds, self._hung_beat, beat)
         if self.paused or not telling or self.silent_for(now, beat) <= self.timeout:
             return None
-        self._hung_since = max(beat, self._begun)
-        return Hung(now - self._hung_since)
+        self._hung_since, self._hung_beat = max(beat, self._begun), beat
+        return Hung(now - self._hung_since, beat)
+
+    def held_up(self, now: float) -> None:
+        """Until now the watcher was at work itself: that was no lateness."""
+        self._last_check = now

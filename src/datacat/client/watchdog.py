@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from datacat.client import procfs, pulse
 from datacat.client.oom import MemoryKills
-from datacat.client.outside import Back, Continued, Finding, Outside, Silent, Stopped
+from datacat.client.outside import Back, Continued, Finding, Outside, Silent, Stopped, untold
 from datacat.client.procfs import Processor
 from datacat.client.pulse import PulseReader
 
@@ -66,7 +66,7 @@ def main() -> None:
         os.environ["DATACAT_JOURNAL_DIR"] = settings["root"]
     watch = Watch(settings)
     if process is None:
-        watch.bury(None)
+        watch.bury(None, time.monotonic())
     else:
         watch.run(process)
 
@@ -105,26 +105,32 @@ class Watch:
         poll.register(self._settings["ended"], 0)  # its other end goes with the program: POLLHUP
         while not (ended := dict(poll.poll(INTERVAL * 1000))):
             self._look(process)
+        died = time.monotonic()
         replaced = process not in ended and not procfs.exiting(self._settings["pid"])
         if not replaced:  # the pipe may be faster than the process
             select.select([process], [], [])
-        self.bury(None if replaced else self._wait_status(process), replaced=replaced)
+        self.bury(None if replaced else self._wait_status(process), died, replaced=replaced)
 
-    def bury(self, status: int | None, *, replaced: bool = False) -> None:
-        """Say how it ended, and deliver what it left; nothing, where it has seen to both itself."""
-        if self._log is not None:
-            self._tell_recoveries()
+    def bury(self, status: int | None, died: float, *, replaced: bool = False) -> None:
+        """Say how it ended, and deliver what it left; nothing, where it has seen to both itself.
+
+        Args:
+            status: the wait status, where it is known.
+            died: the monotonic time of the end.
+            replaced: whether the process lives on as another program.
+        """
         if self._log is not None or self._something_to_say(status):
+            self._tell_recoveries(died)
             signs = None if replaced else (status, self._memory_kills.happened)
-            self.log.bury(signs, self._pulse.goodbye)
+            self.log.bury(died, signs, self._pulse.goodbye)
 
-    def _tell_recoveries(self) -> None:
-        """The last beats may be later than the last look."""
+    def _tell_recoveries(self, died: float) -> None:
+        """The last beats may be later than the last look, of the monitor inside too."""
         slots = self._pulse.slots()
-        now = time.monotonic()
-        for found in self._outside.look(now, "", False, slots):
-            if isinstance(found, Back):
-                self.log.back(now, found.monitor, found.seconds)
+        found = self._outside.look(died, "", False, slots)
+        for each in (*found, *untold(slots)):
+            if isinstance(each, Back):
+                self.log.back(died, each)
 
     def _something_to_say(self, status: int | None) -> bool:
         """Whether the program left anything undone: a verdict, or a journal."""
@@ -153,6 +159,7 @@ class Watch:
         self._watch_work(now, slots)
         for found in self._outside.look(now, state, traced, slots):
             self._tell(found, now, slots, process)
+            self._outside.held_up(time.monotonic())
         self._keep_in_contact(now, unable=unable)
         if (interval := self._settings["process_metrics"]) and now >= self._sample_at:
             self._sample_at = now + interval
@@ -164,12 +171,14 @@ class Watch:
                 self.log.stopped(now, traced=traced)
             case Continued(seconds):
                 self.log.continued(now, seconds)
-            case Back(monitor, seconds):
-                self.log.back(now, monitor, seconds)
+            case Back():
+                self.log.back(now, found)
             case Silent():
                 slot = slots[found.monitor]
+                until_now = self._processor(slot)
                 dump = self._ask_for_stacks(process)
-                worked = self._worked.get(found.monitor), self._processor(slot)
+                # Meanwhile it may have gone on, and be gone.
+                worked = self._worked.get(found.monitor), self._processor(slot) or until_now
                 self.log.silent(now, found, int(slot[pulse.THREAD]), dump, *worked)
 
     def _keep_in_contact(self, now: float, *, unable: bool) -> None:

@@ -13,7 +13,7 @@ from datacat.client.death import Signs, verdict
 from datacat.client.encode import encode_data
 from datacat.client.leftovers import deliver_one
 from datacat.client.options import Options
-from datacat.client.outside import Silent
+from datacat.client.outside import Back, Silent
 from datacat.client.procfs import Processor, kind_of
 from datacat.client.pulse import ENDED, RUNNING
 from datacat.client.recorder import Recorder
@@ -83,6 +83,7 @@ class WatchdogLog:
             "monitor": hang.monitor,
             "timeout": hang.timeout,
             "seconds_since_heartbeat": round(hang.seconds, 3),
+            "heartbeat": hang.beat,
             "kind": kind_of(before, after, hang.seconds + (after.at - seen if after else 0.0)),
             "gil_held": True,
             "thread": stacks[0]["thread"] if stacks else "",
@@ -92,9 +93,15 @@ class WatchdogLog:
         }
         self._event(seen, "application_appears_hung", data, level="error")
 
-    def back(self, seen: float, monitor: str, seconds: float) -> None:
-        """The hang that was told here is over."""
-        self._event(seen, "application_recovered", {"monitor": monitor, "seconds_hung": round(seconds, 3)})
+    def back(self, seen: float, end: Back) -> None:
+        """A hang is over."""
+        data = {
+            "monitor": end.monitor,
+            "seconds_hung": round(end.seconds, 3),
+            "heartbeat": end.beat,
+            "seconds_since_heartbeat": round(seen - end.at, 3),
+        }
+        self._event(seen, "application_recovered", data)
 
     def keep_in_contact(self) -> None:
         """The program is there, though it cannot say so: the server is told in its place."""
@@ -113,33 +120,34 @@ class WatchdogLog:
                 "metric", Metric(time=now, name=name, value=value, kind=kind, unit=unit, tags=tags)
             )
 
-    def bury(self, seen: tuple[int | None, bool] | None, goodbye: float) -> None:
+    def bury(self, died: float, signs: tuple[int | None, bool] | None, goodbye: float) -> None:
         """Deliver what the program left, say how it ended, and see to it that this arrives.
 
         Args:
-            seen: the wait status, where it is known, and whether the kernel killed for want of
+            died: the monotonic time of its end.
+            signs: the wait status, where it is known, and whether the kernel killed for want of
                 memory; None when the process lives on as another program.
             goodbye: what the program itself has said, see :data:`datacat.client.pulse.GOODBYE`.
         """
         deadline = time.monotonic() + _DELIVER_WITHIN
         dump = self._crash_dump()
         self._deliver_journal(min(deadline, time.monotonic() + _JOURNAL_FIRST))
-        if seen is None:
+        if signs is None:
             if goodbye == RUNNING:
-                self._exit(causes.REPLACED, "the process runs another program now", {})
+                self._exit(died, causes.REPLACED, "the process runs another program now", {})
         elif goodbye != ENDED:
-            status, out_of_memory = seen
+            status, out_of_memory = signs
             found = verdict(Signs(status, dump, out_of_memory))
             expected = goodbye != RUNNING or not self._settings["says_goodbye"]
             if not (expected and found.cause in (causes.CLEAN, causes.UNKNOWN)):
-                self._exit(*found)
+                self._exit(died, *found)
         backoff = Backoff()
         while not self._recorder.finish() and time.monotonic() < deadline:
             time.sleep(min(backoff.failed(), 1.0))
         self._deliver_journal(deadline)
 
-    def _exit(self, cause: str, message: str, data: dict[str, Any]) -> None:
-        record = Exit(time=self._clock.now(), cause=cause, message=message, data=Raw(encode_data(data)))
+    def _exit(self, died: float, cause: str, message: str, data: dict[str, Any]) -> None:
+        record = Exit(time=self._time_of(died), cause=cause, message=message, data=Raw(encode_data(data)))
         self._recorder.record("exit", record)
 
     def _event(
@@ -152,9 +160,11 @@ class WatchdogLog:
         message: str | None = None,
     ) -> None:
         raw = Raw(encode_data(data))
-        at = self._clock.now() - int((self._clock.monotonic() - seen) * 1e6)
-        record = Event(time=at, name=name, level=level, message=message, data=raw)
+        record = Event(time=self._time_of(seen), name=name, level=level, message=message, data=raw)
         self._recorder.record("event", record)
+
+    def _time_of(self, seen: float) -> int:
+        return self._clock.now() - int((self._clock.monotonic() - seen) * 1e6)
 
     @property
     def _folder(self) -> Path | None:

@@ -122,7 +122,12 @@ def steady_frames(data: dict[str, Any]) -> list[Frame]:
 
 
 def blocked_frames(data: dict[str, Any]) -> list[Frame]:
-    """The frames of the thread whose heartbeat stopped; of the first one, where that is not said."""
+    """The frames of the thread whose heartbeat stopped; of the first one, where that is not said.
+
+    One that has ended has none, and the others are not to blame.
+    """
+    if data.get("thread_ended") is True:
+        return []
     stacks = data.get("stacks")
     known = [each for each in (stacks if isinstance(stacks, list) else ()) if isinstance(each, dict)]
     thread = data.get("thread")

@@ -1,15 +1,17 @@
 """The hangs of a session: reports and recoveries in, spans out.
 
 What must hold: one hang is one span, however many watchers report it and whoever is heard first.
-A report belongs to the open hang of its monitor; or to one that ended already, when it speaks of
-the same beginning. It then brings no second span, but may bring better evidence. A program may
-have several monitors, and is hung while any of their hangs is open.
+What they say of it has one thing in common: the heartbeat before the silence, by the clock of the
+program's machine. A report of a hang that is known brings no second span, but may bring better
+evidence; a recovery of one that is not known is a hang too, whose report is on its way. A program
+may have several monitors, and is hung while any of their hangs is open.
 
-Clients of the founding design send these events by hand, with any data or none; nothing here may
-fail for it.
+Clients of the founding design send these events by hand, with any data or none, and earlier ones say
+nothing of that heartbeat: nothing here may fail for it, and the times must do.
 """
 
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -18,10 +20,12 @@ from datacat.model.fingerprint import Frame, blocked_frames, hang_fingerprint, s
 from datacat.model.problems import Problem
 from datacat.model.records import EMPTY, Event
 
+Otherwise = TypeVar("Otherwise", float, None)
+
 HangKind = Literal["blocked", "spinning", "unknown"]
 
-_SAME_BEGINNING: Final = 1_000_000
-"""Microseconds by which two watchers may differ in when the last heartbeat was."""
+_SLACK: Final = 1_000_000
+"""Microseconds by which two watchers may differ in when something was."""
 
 _REMEMBERED: Final = 16
 """Hangs that ended and are still remembered, for a watcher who is heard late."""
@@ -30,9 +34,14 @@ _MOST_OPEN: Final = 64
 
 _LIBRARY: Final = ("/lib/python", "/site-packages/", "/dist-packages/", "/lib/threading.py", "<frozen")
 
+_ENDED: Final = "a thread that has ended"
+
 
 class Hang(Struct, frozen=True, kw_only=True):
-    """One hang of one monitor; ``recovered`` is false while it lasts, and for ever if the program ended in it."""
+    """One hang of one monitor; ``recovered`` is false while it lasts, and for ever if the program ended in it.
+
+    ``beat`` is when the heartbeat before it was, in seconds of the monotonic clock of the program's machine.
+    """
 
     number: int
     monitor: str
@@ -45,6 +54,7 @@ class Hang(Struct, frozen=True, kw_only=True):
     fingerprint: str
     place: str
     code: str = ""
+    beat: float | None = None
 
     @property
     def title(self) -> str:
@@ -80,33 +90,58 @@ class Ledger:
         found = _read(event, data)
         if ended_at is not None and found.started_at >= ended_at:
             return
-        known = next(
-            (each for each in reversed(self.recent.values()) if _same(each, found, event.time)), None
-        )
+        known = self._known(lambda hang: _same(hang, found, event.time))
         if known is not None:
             self._improve(known, found, event.data)
-            return
-        self.count += 1
-        self.first_at = found.started_at if self.first_at is None else min(self.first_at, found.started_at)
-        hang = msgspec.structs.replace(found, number=self.count)
-        self._put(hang if ended_at is None else _ended(hang, ended_at), event.data)
+        else:
+            self._add(found if ended_at is None else _ended(found, ended_at), event.data)
 
-    def recovery(self, event: Event) -> None:
-        """A watcher says that a monitor's heart beats again."""
+    def recovery(self, event: Event, ended_at: int | None) -> None:
+        """A watcher says that a monitor's heart beats again; ``ended_at`` is the program's end, if known."""
         data = read_object(event.data)
-        monitor = _monitor(data)
-        for hang in self.unrecovered:
-            if hang.monitor == monitor and hang.started_at <= event.time:
-                lasted = (event.time - hang.started_at) / 1e6
-                seconds = _seconds(data.get("seconds_hung"), lasted)
-                self._put(msgspec.structs.replace(hang, ended_at=event.time, seconds=seconds, recovered=True))
+        monitor, beat, time = _monitor(data), _beat(data), _beaten_at(event.time, data)
+        seconds = _seconds(data.get("seconds_hung"), None)
+        if ended_at is not None and time > ended_at:
+            return
+        if beat is None:
+            for hang in self.unrecovered:
+                if hang.monitor == monitor and hang.started_at <= time:
+                    self._end(hang, time, seconds)
+            return
+        known = self._known(lambda hang: hang.monitor == monitor and hang.beat == beat)
+        if known is None and seconds is not None:
+            known = self._add(_untold(data, monitor, beat, time - int(min(seconds * 1e6, time))))
+        if known is not None:
+            self._end(known, time, seconds)
 
     def finish(self, time: int) -> None:
         """The program ended, and its hangs with it."""
         for hang in self.open:
             self._put(_ended(hang, time))
 
+    def _known(self, is_it: Callable[[Hang], bool]) -> Hang | None:
+        return next((hang for hang in reversed(self.recent.values()) if is_it(hang)), None)
+
+    def _add(self, found: Hang, evidence: Raw = EMPTY) -> Hang:
+        self.count += 1
+        hang = msgspec.structs.replace(found, number=self.count)
+        self._put(hang, evidence)
+        return hang
+
+    def _end(self, hang: Hang, time: int, seconds: float | None) -> None:
+        ended_at = max(time, hang.started_at)
+        lasted = (ended_at - hang.started_at) / 1e6 if seconds is None else seconds
+        if hang.recovered and hang.ended_at is not None and hang.seconds is not None:
+            # By the word of another watcher; who began to watch in the middle of it knows of less.
+            ended_at, lasted = min(ended_at, hang.ended_at), max(lasted, hang.seconds)
+        self._put(msgspec.structs.replace(hang, ended_at=ended_at, seconds=lasted, recovered=True))
+
     def _improve(self, known: Hang, found: Hang, evidence: Raw) -> None:
+        if found.started_at < known.started_at:
+            known = msgspec.structs.replace(known, started_at=found.started_at)
+            if known.ended_at is not None and not known.recovered:
+                known = _ended(known, known.ended_at)
+            self._put(known)
         kind = found.kind if known.kind == "unknown" else known.kind
         if found.stacks and not known.stacks:
             better = msgspec.structs.replace(
@@ -123,6 +158,7 @@ class Ledger:
 
     def _put(self, hang: Hang, evidence: Raw = EMPTY) -> None:
         before = self.recent.get(hang.number)
+        self.first_at = hang.started_at if self.first_at is None else min(self.first_at, hang.started_at)
         self.seconds += (hang.seconds or 0.0) - (before.seconds or 0.0 if before else 0.0)
         self.recent[hang.number] = hang
         row = self.rows.get(hang.number)
@@ -181,32 +217,48 @@ def _of_a_library(frame: Frame) -> bool:
 def _read(event: Event, data: dict[str, Any]) -> Hang:
     frames = blocked_frames(data)
     kind = data.get("kind")
-    silent = _seconds(data.get("seconds_since_heartbeat"), 0.0)
     standing = steady_frames(data) if kind == "spinning" else frames or steady_frames(data)
-    place, code = place_of(standing)
+    place, code = (_ENDED, "") if data.get("thread_ended") is True else place_of(standing)
     return Hang(
         number=0,
         monitor=_monitor(data),
         kind=kind if kind in ("blocked", "spinning") else "unknown",
-        started_at=event.time - int(min(silent * 1e6, event.time)),
+        started_at=_beaten_at(event.time, data),
         stacks=bool(standing),
         fingerprint=hang_fingerprint(data),
         place=place,
         code=code,
+        beat=_beat(data),
+    )
+
+
+def _untold(data: dict[str, Any], monitor: str, beat: float, started_at: int) -> Hang:
+    """The hang whose end is known before its report is."""
+    return Hang(
+        number=0,
+        monitor=monitor,
+        kind="unknown",
+        started_at=started_at,
+        fingerprint=hang_fingerprint(data),
+        place="",
+        beat=beat,
     )
 
 
 def _same(known: Hang, found: Hang, told_at: int) -> bool:
     if known.monitor != found.monitor:
         return False
-    if known.ended_at is None:
-        return True
-    # The next hang of this monitor begins with the recovery at the earliest.
-    middle = known.started_at + int((known.seconds or 0.0) * 500_000)
-    # Who began to watch in the middle of a silence dates its beginning later than who was there.
-    together = found.started_at >= known.started_at - _SAME_BEGINNING
-    reached_into = told_at > known.started_at + _SAME_BEGINNING
-    return found.started_at < middle and (together or reached_into)
+    if known.beat is not None and found.beat is not None:
+        return known.beat == found.beat
+    if not known.recovered:
+        return told_at >= known.started_at - _SLACK
+    # The next hang of this monitor begins with the recovery at the earliest; and who began to watch in the
+    # middle of a silence dates its beginning later than who was there.
+    lasted = int((known.seconds or 0.0) * 1e6)
+    before_its_end = found.started_at < known.started_at + lasted - min(_SLACK, lasted // 2)
+    together = found.started_at >= known.started_at - _SLACK
+    reaches_into = told_at > known.started_at + _SLACK
+    return before_its_end and (together or reaches_into)
 
 
 def _ended(hang: Hang, time: int) -> Hang:
@@ -214,12 +266,22 @@ def _ended(hang: Hang, time: int) -> Hang:
     return msgspec.structs.replace(hang, ended_at=end, seconds=(end - hang.started_at) / 1e6)
 
 
+def _beaten_at(time: int, data: dict[str, Any]) -> int:
+    """When the heartbeat was that an event of this time speaks of."""
+    since = _seconds(data.get("seconds_since_heartbeat"), 0.0)
+    return time - int(min(since * 1e6, time))
+
+
+def _beat(data: dict[str, Any]) -> float | None:
+    return _seconds(data.get("heartbeat"), None)
+
+
 def _monitor(data: dict[str, Any]) -> str:
     name = data.get("monitor")
     return name[:200] if isinstance(name, str) else "main"
 
 
-def _seconds(value: Any, otherwise: float) -> float:
+def _seconds(value: Any, otherwise: Otherwise) -> float | Otherwise:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e12:
         return otherwise
     return float(value)

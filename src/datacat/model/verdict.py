@@ -52,10 +52,10 @@ class Verdict:
         """A monitor's heart beats again."""
         ledger = self._hangs()
         if self._status not in FINAL:
-            ledger.recovery(event)
+            ledger.recovery(event, None)
             self._move(Trigger.CONTACT if ledger.open else Trigger.RECOVERY)
-        elif self._may_be_late() and event.time <= self._now("ended_at"):
-            ledger.recovery(event)
+        elif self._may_be_late():
+            ledger.recovery(event, self._now("ended_at"))
 
     def end(self, record: End) -> None:
         """The program said goodbye."""

@@ -192,6 +192,86 @@ def test_several_monitors_are_watched_by_name():
     assert {each["data"]["monitor"] for each in sent.of("event")} == {"ui"}
 
 
+def hung(session, sent, name="main"):
+    session.start_heartbeat_monitor(0.05, 0.01, name=name)
+    while not sent.of("event"):
+        time.sleep(0.01)
+        session.flush()
+
+
+def recoveries(session, sent):
+    session.flush()
+    return [each["data"]["monitor"] for each in sent.of("event") if each["name"] == "application_recovered"]
+
+
+def test_who_starts_a_monitor_anew_or_stops_the_watch_on_itself_is_alive():
+    with capturing_session() as (session, sent):
+        hung(session, sent)
+        session.start_heartbeat_monitor(60)
+        assert recoveries(session, sent) == ["main"]
+    with capturing_session() as (session, sent):
+        hung(session, sent)
+        session.stop_heartbeat_monitor()
+        assert recoveries(session, sent) == ["main"]
+
+
+def test_who_stops_the_watch_on_another_or_ends_the_session_says_nothing_of_it():
+    with capturing_session() as (session, sent):
+        hung(session, sent)
+        stopping = threading.Thread(target=session.stop_heartbeat_monitor)
+        stopping.start()
+        stopping.join()
+        assert recoveries(session, sent) == []
+    with capturing_session() as (session, sent):
+        hung(session, sent)
+        session.end()
+        assert recoveries(session, sent) == []
+
+
+def test_for_a_thread_that_has_ended_no_other_is_to_blame(clock):
+    watched = Watched(clock)
+    with running(stuck_here) as thread:
+        watched.watch(thread)
+        watched.checks(1)
+    watched.checks(2)
+    ((_, _, data),) = watched.told
+    assert (data["thread"], data["thread_ended"], data["kind"]) == ("", True, "unknown")
+
+
+def test_from_the_beginning_the_thread_that_is_watched_is_known_to_the_system(clock):
+    def watch(started, stop):
+        natives.append((threading.get_native_id(), Watched(clock).monitor.slot[pulse.NATIVE_THREAD]))
+        started.set()
+        stop.wait()
+
+    natives: list[tuple[int, float]] = []
+    with running(watch):
+        ((really, said),) = natives
+    assert said == really
+
+
+def test_an_event_loop_that_is_watched_anew_is_watched_alone(monkeypatch):
+    async def turn():
+        session.start_asyncio_monitor(60, 0.01)
+        await asyncio.sleep(0.05)
+
+    with capturing_session() as (session, _):
+        for _ in range(3):
+            asyncio.run(turn())
+        beats: list[str] = []
+        monkeypatch.setattr(session, "heartbeat", beats.append)
+        loops = [asyncio.new_event_loop() for _ in range(2)]
+        for loop in loops:
+            loop.run_until_complete(turn())
+        beats.clear()
+        loops[0].run_until_complete(asyncio.sleep(0.05))
+        assert beats == []
+        loops[1].run_until_complete(asyncio.sleep(0.05))
+        assert beats
+        for loop in loops:
+            loop.close()
+
+
 def test_stopping_and_an_unknown_name_are_harmless():
     with capturing_session() as (session, _):
         session.heartbeat("nobody")

@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 
 from datacat.client import pulse
-from datacat.client.outside import Back, Continued, Outside, Silent, Stopped
+from datacat.client.outside import Back, Continued, Outside, Silent, Stopped, untold
 
 
 class Program:
@@ -40,14 +42,15 @@ def test_a_hang_that_the_program_can_tell_itself_is_left_to_it(program):
 def test_a_hang_that_the_program_cannot_tell_is_told_within_the_timeout_and_one_check(program):
     program.seen(10, beating=True, looking=True)
     (silent,) = program.seen(2.5)
-    assert silent == Silent("main", 2.0, 2.25)
+    assert silent == Silent("main", 2.0, 2.25, program.slot[pulse.LAST_BEAT])
     assert program.seen(100) == []
 
 
 def test_its_end_is_told_too(program):
     program.seen(1, beating=True, looking=True)
     program.seen(10)
-    assert program.seen(0.25, beating=True, looking=True) == [Back("main", 10.25)]
+    before = program.slot[pulse.LAST_BEAT]
+    assert program.seen(0.25, beating=True, looking=True) == [Back("main", 10.25, before, program.now)]
     assert program.seen(10, beating=True, looking=True) == []
 
 
@@ -56,9 +59,51 @@ def test_its_end_is_told_when_the_monitor_was_stopped_meanwhile(program):
     program.seen(10)
     program.slot[pulse.STATE] = pulse.FREE
     assert program.seen(0.25) == []
-    program.slot[pulse.LAST_BEAT] = program.now
-    assert program.seen(0.25) == [Back("main", 10.25)]
+    before, program.slot[pulse.LAST_BEAT] = program.slot[pulse.LAST_BEAT], program.now
+    assert program.seen(0.25) == [Back("main", 10.25, before, program.slot[pulse.LAST_BEAT])]
     assert program.seen(10) == []
+
+
+@pytest.mark.parametrize("anew", [{pulse.TIMEOUT: 9.0}, {}], ids=["with another timeout", "as it was"])
+def test_its_end_is_told_when_the_monitor_was_started_anew(program, anew):
+    program.seen(1, beating=True, looking=True)
+    program.seen(10)
+    before, program.slot[pulse.LAST_BEAT] = program.slot[pulse.LAST_BEAT], program.now
+    for number, value in anew.items():
+        program.slot[number] = value
+    assert program.seen(0.25, looking=True) == [Back("main", 10.0, before, program.slot[pulse.LAST_BEAT])]
+    assert program.seen(1, beating=True, looking=True) == []
+
+
+def test_its_end_is_told_when_another_monitor_has_taken_the_slot(program):
+    program.seen(1, beating=True, looking=True)
+    program.seen(10)
+    before = program.slot[pulse.LAST_BEAT]
+    slots = {"loading": (*program.slot[: pulse.LAST_BEAT], program.now, program.now, 0.0, 0.0, 77.0)}
+    assert program.outside.look(program.now, "S", False, slots) == [Back("main", 10.0, before, program.now)]
+    assert program.outside.look(program.now, "S", False, slots) == []
+
+
+def test_hangs_that_the_program_told_and_whose_ends_it_could_not_are_known(program):
+    program.slot[pulse.REPORTED] = before = program.slot[pulse.LAST_BEAT]
+    assert untold({"main": tuple(program.slot)}) == []
+    program.slot[pulse.LAST_BEAT] += 7
+    assert untold({"main": tuple(program.slot)}) == [Back("main", 7.0, before, before + 7)]
+
+
+def test_while_it_tells_of_one_hang_it_forgives_no_other(program):
+    began = program.now
+    slots = {"a": tuple(program.slot), "b": tuple(program.slot)}
+    slots["b"] = (*slots["b"][: pulse.LAST_BEAT], began + 0.5, *slots["b"][pulse.LAST_BEAT + 1 :])
+    told: list[Any] = []
+    while not told:
+        program.now += 0.25
+        told = program.outside.look(program.now, "S", False, slots)
+    program.now += 1.4
+    program.outside.held_up(program.now)
+    program.now += 0.25
+    told += program.outside.look(program.now, "S", False, slots)
+    assert [(each.monitor, each.beat - began) for each in told] == [("a", 0.0), ("b", 0.5)]
 
 
 def test_a_hang_that_was_told_inside_is_not_told_again(program):

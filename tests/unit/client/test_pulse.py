@@ -1,4 +1,6 @@
 import os
+import sys
+import threading
 
 import pytest
 
@@ -33,6 +35,25 @@ def test_a_slot_that_is_free_is_taken_again(shared):
     names = list(reader_of(shared).slots())
     assert names[3] == "again"
     assert len(names) == pulse.SLOTS
+
+
+def test_monitors_that_begin_at_once_have_a_slot_each():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            own = Pulse(shared=False)
+            names = [f"loop {n}" for n in range(8)]
+            threads = [threading.Thread(target=own.slot, args=(name, 1.0, 2.0, 3.0)) for name in names]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert (
+                len([n for n in range(0, pulse.GOODBYE, pulse.SLOT) if own._numbers[n] == pulse.WATCHED]) == 8
+            )
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_where_no_slot_is_free_the_beats_still_have_a_place(shared):

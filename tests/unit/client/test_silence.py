@@ -29,15 +29,17 @@ def walk():
 
 
 def test_the_clock_starts_with_the_watch_and_a_hang_is_told_once(walk):
+    began = walk.last
     assert walk(12) == []
-    assert walk(50) == [Hung(65.0)]
+    assert walk(50) == [Hung(65.0, began)]
 
 
 def test_the_next_heartbeat_is_the_recovery(walk):
+    before = walk.last
     walk(20)
     walk.beat()
-    assert walk(1) == [Recovered(100.0)]
-    assert walk(12) == [Hung(65.0)]
+    assert walk(1) == [Recovered(100.0, before, walk.last)]
+    assert walk(12) == [Hung(65.0, walk.last)]
 
 
 def test_beats_in_time_are_no_hang(walk):
@@ -68,7 +70,7 @@ def test_late_checks_while_the_process_worked_are_silence(walk):
     for n in range(1, 10):
         walk.clock.advance(5 + 6)  # some call keeps the interpreter's lock
         found.append(walk.watch.check(walk.clock.monotonic(), walk.last, worked=11.0 * n))
-    assert [each for each in found if each] == [Hung(66.0)]
+    assert [each for each in found if each] == [Hung(66.0, walk.last)]
 
 
 def test_a_pause_is_no_hang_and_the_clock_starts_anew_after_it(walk):
@@ -99,4 +101,4 @@ def test_samples_are_due_one_check_before_a_hang_can_be_told(walk):
 
 def test_a_hang_that_another_watcher_tells_is_not_told_twice(walk):
     assert walk(50, telling=False) == []
-    assert walk(1) == [Hung(255.0)]
+    assert walk(1) == [Hung(255.0, walk.last)]

@@ -215,6 +215,74 @@ def test_two_watchers_that_report_one_hang_make_one_span_in_any_order():
         assert run.rows["hang", 1].seconds == 5.5
 
 
+def beating(time, beat, silent, **data):
+    return hung(time, silent, heartbeat=beat, **data)
+
+
+def back(time, beat, seconds, **data):
+    return event(RECOVERED, time, heartbeat=beat, seconds_hung=seconds, **data)
+
+
+def spans(run):
+    return sorted((row.started_at // SECOND, row.seconds) for row in run.rows.values() if row.kind == "hang")
+
+
+def test_what_watchers_tell_of_two_hangs_is_two_spans_in_any_order():
+    first = [
+        (Origin.WATCHDOG, beating(11 * SECOND, 500.25, 3.0, kind="spinning")),
+        (Origin.APP, beating(13 * SECOND, 500.25, 5.0, kind="blocked", stacks=STACKS)),
+        (Origin.WATCHDOG, back(15 * SECOND, 500.25, 6.0, seconds_since_heartbeat=1)),
+        (Origin.APP, back(14 * SECOND, 500.25, 6.0)),
+    ]
+    second = [
+        (Origin.WATCHDOG, beating(16 * SECOND, 506.25, 2.0, kind="blocked")),
+        (Origin.APP, back(60 * SECOND, 506.25, 46.0)),
+    ]
+    for told in permutations(first + second):
+        run = Run()
+        for origin, record in told:
+            run.tell(origin, msgspec.structs.replace(record))
+        assert spans(run) == [(8, 6.0), (14, 46.0)]
+        assert (run.session.hangs, run.session.hang_seconds) == (2, 52.0)
+        assert run.session.first_hang_at == 8 * SECOND
+        assert run.session.status is Status.ACTIVE
+
+
+def test_a_recovery_ends_its_hang_though_the_clock_was_set_back_meanwhile():
+    run = Run().app(beating(100 * SECOND, 7.5, 5.0), back(40 * SECOND, 7.5, 9.0))
+    assert run.session.status is Status.ACTIVE
+    assert spans(run) == [(95, 9.0)]
+
+
+def test_a_recovery_that_is_dated_to_its_heartbeat_comes_before_the_end():
+    run = Run().watchdog(beating(10 * SECOND, 7.5, 2.0)).app(went("clean", time=12 * SECOND))
+    assert run.session.hung_at_end
+    run.watchdog(back(13 * SECOND, 7.5, 3.5, seconds_since_heartbeat=1.5))
+    assert not run.session.hung_at_end
+    assert spans(run) == [(8, 3.5)]
+
+
+def test_who_began_to_watch_late_shortens_no_hang_that_lasted_to_the_end():
+    beginning, middle = beating(10 * SECOND, 7.5, 2.0), beating(19 * SECOND, 7.5, 3.0)
+    death = went("signal", time=20 * SECOND, signal=9)
+    assert spans(Run().app(beginning).parent(death).watchdog(middle)) == [(8, 12.0)]
+    assert spans(Run().watchdog(middle).parent(death).app(beginning)) == [(8, 12.0)]
+
+
+def test_a_late_report_without_a_heartbeat_is_not_of_a_hang_that_began_since():
+    run = Run().app(hung(22 * SECOND, 2.0))
+    run.watchdog(hung(10 * SECOND, 2.0, stacks=STACKS), event(RECOVERED, 14 * SECOND, seconds_hung=6.0))
+    assert (run.session.hangs, run.session.status) == (2, Status.HUNG)
+    run.app(event(RECOVERED, 26 * SECOND, seconds_hung=6.0))
+    assert spans(run) == [(8, 6.0), (20, 6.0)]
+    assert run.session.status is Status.ACTIVE
+
+
+def test_a_thread_that_has_ended_hangs_nowhere():
+    run = Run().app(hung(10 * SECOND, thread="", thread_ended=True, stacks=STACKS))
+    assert run.rows["hang", 1].title == "hung in a thread that has ended"
+
+
 def test_who_began_to_watch_in_the_middle_of_a_hang_speaks_of_the_same():
     from_its_middle = hung(11 * SECOND, 1.0), event(RECOVERED, 14 * SECOND, seconds_hung=4.0)
     from_its_beginning = hung(13 * SECOND, 5.0), event(RECOVERED, 14 * SECOND, seconds_hung=6.0)
