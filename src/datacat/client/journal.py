@@ -261,11 +261,6 @@ class JournalWriter:
             spare.path.unlink(missing_ok=True)
             self._retired.append(spare)
 
-    @property
-    def usable(self) -> bool:
-        """Whether it is worth trying to write."""
-        return not self._down
-
     def close(self, *, after_the_end: bool = False) -> None:
         """Let go of files and lock; what was written stays. A later write opens the journal again.
 
