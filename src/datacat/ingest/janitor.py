@@ -100,13 +100,21 @@ class Janitor:
         """Look again and again while the block lasts."""
         return running(self._run(), "datacat-janitor")
 
-    async def remove(self, session_ids: list[str], reason: Reason, *, heard_before: int | None = None) -> int:
+    async def remove(
+        self,
+        session_ids: list[str],
+        reason: Reason,
+        *,
+        heard_before: int | None = None,
+        running: bool = True,
+    ) -> int:
         """Put sessions out of sight, in one commit; how many there were.
 
         Args:
             session_ids: which.
             reason: why.
             heard_before: only those not heard of since, in microseconds since the epoch.
+            running: whether those that run go, too.
         """
         now = self._clock.now()
 
@@ -115,7 +123,12 @@ class Janitor:
             with writer.transaction() as transaction:
                 for each in session_ids:
                     session = transaction.load(each)
-                    if session is not None and (heard_before is None or session.updated_at < heard_before):
+                    # It may have been heard of after it was found.
+                    if (
+                        session is not None
+                        and (heard_before is None or session.updated_at < heard_before)
+                        and (running or not session.active)
+                    ):
                         removed += transaction.remove(each, reason, now)
             return removed
 
@@ -158,7 +171,7 @@ class Janitor:
                 return
             # One by one: the last of fifty may be all that was too much.
             for each in found:
-                await self.remove([each], "size")
+                await self.remove([each], "size", running=False)
                 await self._sweep()
                 if (await self._size()).used <= most:
                     break

@@ -1,11 +1,13 @@
 """What is removed, and when: a real database, a clock of the test's own."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from datacat.ingest.committer import Committer
 from datacat.ingest.janitor import Janitor
+from datacat.ingest.liveness import Liveness
 from datacat.model.ids import new_session_id
 from datacat.model.records import Batch, End, Event, Origin, Record, Rejected, Start
 from datacat.model.retention import Retention
@@ -40,9 +42,9 @@ class Kept:
         self.reader.close()
         await self.committer.stop()
 
-    async def add(self, product=None, *, ended=True, events=0):
+    async def add(self, product=None, *, ended=True, events=0, promised=None):
         session_id, now = new_session_id(), self.clock.now()
-        records: list[Record | Rejected] = [Start(time=now, product=product)]
+        records: list[Record | Rejected] = [Start(time=now, product=product, contact_timeout=promised)]
         records += [Event(time=now, name="e", message="m" * 200) for _ in range(events)]
         if ended:
             records.append(End(time=now))
@@ -112,6 +114,39 @@ def test_a_session_that_runs_is_not_removed_for_want_of_room_and_that_is_told(ke
 
     asyncio.run(run())
     assert sum("all its sessions run" in record.message for record in caplog.records) == 1
+
+
+class Outrun:
+    """A reader whose answer of what may go is overtaken by ``what``."""
+
+    def __init__(self, reader, what):
+        self._reader, self._what = reader, what
+        self.size = reader.size
+
+    def oldest_finished(self, limit):
+        found = self._reader.oldest_finished(limit)
+        self._what()
+        return found
+
+
+def test_a_lost_session_that_comes_back_as_it_is_about_to_go_for_want_of_room_stays(kept):
+    async def run():
+        async with kept(most_bytes=1) as of:
+            loop, liveness = asyncio.get_running_loop(), Liveness(of.committer, of.reader, of.clock)
+            session_id = await of.add("game", ended=False, promised=0.5)
+            of.clock.advance(1.0)
+
+            def come_back():
+                heard = of.committer.submit(Batch(session_id, Origin.APP, []), size=0)
+                asyncio.run_coroutine_threadsafe(heard, loop).result()
+
+            assert await liveness.check() == 1
+            assert of.reader.oldest_finished(9) == [session_id]
+            reader: Any = Outrun(of.reader, come_back)
+            await Janitor(of.committer, reader, of.clock, of.retention, no_rest).look()
+            assert of.left() == {session_id}
+
+    asyncio.run(run())
 
 
 def test_without_a_retention_nothing_goes(kept):
