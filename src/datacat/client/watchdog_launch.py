@@ -123,33 +123,33 @@ class Watchdog:
         import subprocess  # it is not wanted where there is no watchdog
 
         stacks, number = _ask_by()
-        ended, self._held = os.pipe2(os.O_CLOEXEC)
-        settings = {
-            **self._settings,
-            "pid": os.getpid(),
-            "process_start": procfs.start_time(os.getpid()),
-            "main_thread": threading.main_thread().ident or 0,
-            "pulse": pulse,
-            "stacks": stacks,
-            "stacks_signal": number,
-            "ended": ended,
-            "path": [each for each in sys.path if each],
-        }
-        told = shared_file("datacat-settings")
-        os.write(told, marshal.dumps(settings))
-        os.lseek(told, 0, os.SEEK_SET)
-        package = str(Path(__file__).parents[1])
-        process = subprocess.Popen(  # noqa: S603  # this very Python, and our own code
-            [sys.executable, "-I", "-S", "-c", _BOOT, package],
-            stdin=told,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(pulse, stacks, ended),
-            start_new_session=True,
-        )
-        os.close(ended)
-        os.close(told)
-        return process
+        with contextlib.ExitStack() as handed_over:
+            ended, self._held = os.pipe2(os.O_CLOEXEC)
+            handed_over.callback(os.close, ended)
+            settings = {
+                **self._settings,
+                "pid": os.getpid(),
+                "process_start": procfs.start_time(os.getpid()),
+                "main_thread": threading.main_thread().ident or 0,
+                "pulse": pulse,
+                "stacks": stacks,
+                "stacks_signal": number,
+                "ended": ended,
+                "path": [each for each in sys.path if each],
+            }
+            told = shared_file("datacat-settings")
+            handed_over.callback(os.close, told)
+            os.write(told, marshal.dumps(settings))
+            os.lseek(told, 0, os.SEEK_SET)
+            package = str(Path(__file__).parents[1])
+            return subprocess.Popen(  # noqa: S603  # this very Python, and our own code
+                [sys.executable, "-I", "-S", "-c", _BOOT, package],
+                stdin=told,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(pulse, stacks, ended),
+                start_new_session=True,
+            )
 
 
 def _ask_by() -> tuple[int, int]:
