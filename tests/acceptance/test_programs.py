@@ -63,6 +63,19 @@ def test_an_uncaught_exception_in_a_thread_is_recorded_and_the_program_goes_on(r
     assert session["status"] == "ended"
 
 
+def test_an_uncaught_exception_that_cannot_say_what_it_is_is_recorded_like_any(record):
+    done, (session,) = record(
+        "class Mute(Exception):\n    def __str__(self): return self.args[0].missing\n    __repr__ = __str__\n"
+        "def fail(): raise Mute(3)\n"
+        "t = threading.Thread(target=fail); t.start(); t.join()\n"
+        "fail()"
+    )
+    assert done.returncode == 1
+    assert names(session) == ["uncaught_exception"] * 2
+    assert all("in fail" in event["data"]["traceback"] for event in session["events"])
+    assert (session["status"], session["cause"]) == ("crashed", "exception")
+
+
 def test_a_program_that_is_killed_is_not_ended_by_us(record):
     done, (session,) = record("session.log_event('last words'); session.flush(); os.kill(os.getpid(), 9)")
     assert done.returncode == -9

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
+from datacat.client.text import text_of
 from datacat.model import limits
 from datacat.model.errors import InvalidInput
 from datacat.model.records import Kind, Level
@@ -48,12 +49,12 @@ def check_value(value: object) -> float:
     """A number; whether it is finite is not the programmer's fault."""
     try:
         return float(value)  # type: ignore[arg-type]  # asking is the check
-    except (TypeError, ValueError):
+    except OverflowError:
+        return float("inf")
+    except Exception:  # noqa: BLE001  # what is no number says so in its own way
         raise TypeError(
             f"value must be a number, found {type(value).__name__}: log text as an event"
         ) from None
-    except OverflowError:
-        return float("inf")
 
 
 def check_positive(value: float, name: str) -> None:
@@ -67,12 +68,16 @@ def tag_list(tags: Tags) -> list[str]:
     if isinstance(tags, str):
         raise TypeError(f"tags must be a list of text, found text: write tags=[{tags!r}]")
     listed: list[Any] = (
-        [f"{key}:{value}" for key, value in tags.items()] if isinstance(tags, Mapping) else list(tags)
+        [f"{text_of(key)}:{text_of(value)}" for key, value in tags.items()]
+        if isinstance(tags, Mapping)
+        else list(tags)
     )
     for tag in listed:
         if not isinstance(tag, str) or len(tag) > limits.MAX_NAME_LENGTH:
             raise TypeError(
-                f"a tag must be text of at most {limits.MAX_NAME_LENGTH} characters, found {tag!r}"[:300]
+                f"a tag must be text of at most {limits.MAX_NAME_LENGTH} characters, found {text_of(tag, repr)}"[
+                    :300
+                ]
             )
     if len(listed) > limits.MAX_TAGS:
         raise ValueError(f"at most {limits.MAX_TAGS} tags, found {len(listed)}")

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from datacat.client.arguments import check_level, check_name
+from datacat.client.text import text_of
 from datacat.model import limits
 from datacat.model.records import Base, Event, Level
 from datacat.model.state import depth
@@ -31,7 +32,7 @@ def as_plain(value: Any) -> Any:
         if callable(convert):
             return convert()
     if isinstance(value, BaseException):
-        return f"{type(value).__name__}: {value}"
+        return f"{type(value).__name__}: {text_of(value)}"
     return _text(value)
 
 
@@ -107,9 +108,6 @@ def plain(value: Any, left: int = _DEEPEST) -> Any:
 
 
 def _text(value: Any) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001  # as above
-        text = f"<{type(value).__name__} without a repr>"
+    text = text_of(value, repr)
     text = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
     return text.encode("utf-8", "replace").decode()

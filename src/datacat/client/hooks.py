@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from datacat.client import exitcode
+from datacat.client.text import text_of
 
 
 class Listener(Protocol):
@@ -84,14 +85,18 @@ def forget(listener: Listener) -> None:
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """An exception as data: ``type``, ``message``, ``module`` and ``traceback`` (text)."""
+    """An exception as data: ``type``, ``message``, ``module`` and ``traceback`` (text). Raises nothing."""
     kind = type(error)
     return {
         "type": kind.__qualname__,
         "module": kind.__module__,
-        "message": str(error)[:10_000],
-        "traceback": "".join(traceback.format_exception(error))[-50_000:],
+        "message": text_of(error)[:10_000],
+        "traceback": text_of(error, _traceback)[-50_000:],
     }
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def _tell(act: Callable[[Listener], None]) -> None:

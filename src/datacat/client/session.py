@@ -36,6 +36,7 @@ from datacat.client.monitors import Monitors
 from datacat.client.options import Options
 from datacat.client.pulse import Pulse
 from datacat.client.recorder import Recorder, Stats
+from datacat.client.text import text_of
 from datacat.client.transport import Transport
 from datacat.client.watchdog_launch import Watchdog
 from datacat.model import causes, limits
@@ -195,7 +196,7 @@ class Session:
                 self._recorder.go_on()
             return
         if message is not None:
-            message = str(message)
+            message = text_of(message)
             if len(message) > limits.MAX_MESSAGE_LENGTH:
                 message = message[: limits.MAX_MESSAGE_LENGTH - 1] + "…"
         self._record("event", Event(time=now, name=name, level=level, message=message, data=Raw(raw)))
@@ -241,12 +242,13 @@ class Session:
 
     def log_exception(self, error: BaseException | None = None, *, level: Level = "error") -> None:
         """Record an exception, by default the one being handled, with its traceback."""
-        error = error or sys.exception()
+        if error is None:
+            error = sys.exception()
         if error is None:
             raise ValueError(
                 "no exception is being handled: call log_exception() in an except block, or pass one"
             )
-        self.log_event("exception", hooks.describe(error), level=level, message=str(error))
+        self.log_event("exception", hooks.describe(error), level=level, message=text_of(error))
 
     # Is it alive
 
@@ -350,7 +352,7 @@ class Session:
             self._exit_with(exitcode.number_of(error.code))
         else:
             data = {**hooks.describe(error), "thread": threading.current_thread().name}
-            self._exit(causes.EXCEPTION, str(error)[: limits.MAX_MESSAGE_LENGTH], data)
+            self._exit(causes.EXCEPTION, text_of(error)[: limits.MAX_MESSAGE_LENGTH], data)
 
     def _exit_with(self, code: int, *, waiting: bool = True) -> None:
         if code:
@@ -397,7 +399,7 @@ class Session:
         if isinstance(error, Exception):
             data = {**hooks.describe(error), "thread": thread}
             level: Level = "fatal" if fatal else "error"
-            self.log_event("uncaught_exception", data, level=level, message=str(error))
+            self.log_event("uncaught_exception", data, level=level, message=text_of(error))
 
     def on_exit(self, code: int | None) -> None:
         """End with the program, unless it was told not to."""

@@ -163,6 +163,49 @@ def test_an_exception_in_the_block_is_recorded_and_goes_on():
     assert "_ = 1 / 0" in event["data"]["traceback"]
 
 
+class Mute(Exception):
+    def __str__(self):
+        return self.args[0].missing
+
+    __repr__ = __str__
+
+
+class MuteInterrupt(BaseException):
+    __str__ = __repr__ = Mute.__str__
+
+
+def test_an_exception_that_cannot_say_what_it_is_is_recorded_like_any():
+    with capturing_session() as (session, sent):
+        session.log_exception(Mute(3))
+        session.log_event("message", message=Mute(3))  # type: ignore[arg-type]  # as a program may
+        session.log_event("data", {"error": Mute(3)})
+    first, second, third = sent.of("event")
+    expected = f"{Mute!r}, which cannot say what it is"
+    assert (first["message"], first["data"]["type"], first["data"]["message"]) == (expected, "Mute", expected)
+    assert second["message"] == expected
+    assert third["data"] == {"error": f"Mute: {expected}"}
+
+
+@pytest.mark.parametrize("error", [Mute(3), MuteInterrupt(3)])
+def test_an_exception_that_cannot_say_what_it_is_goes_its_way_out_of_the_block(error):
+    sent = CapturingTransport()
+    with pytest.raises(type(error)) as caught, datacat.create_session(transport=lambda: sent):
+        raise error
+    assert caught.value is error
+    (said,) = sent.of("exit")
+    assert (said["cause"], said["data"]["type"]) == ("exception", type(error).__qualname__)
+
+
+def test_an_exception_that_is_empty_is_one():
+    class Empty(Exception):
+        def __len__(self):
+            return 0
+
+    with capturing_session() as (session, sent):
+        session.log_exception(Empty())
+    assert sent.of("event")[0]["data"]["type"].endswith("Empty")
+
+
 def test_records_after_the_end_are_still_sent_and_a_second_end_is_nothing():
     with capturing_session() as (session, sent):
         session.end()
