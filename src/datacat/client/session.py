@@ -30,7 +30,7 @@ from datacat.client.arguments import (
     label,
     tag_list,
 )
-from datacat.client.encode import encode_data, encode_quickly, event_form, plain
+from datacat.client.encode import encode_data, encode_object, encode_quickly, event_form
 from datacat.client.journals import left_behind
 from datacat.client.monitors import Monitors
 from datacat.client.options import Options
@@ -43,7 +43,7 @@ from datacat.model import causes, limits
 from datacat.model.clock import Clock, SystemClock
 from datacat.model.ids import new_session_id
 from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
-from datacat.model.state import depth, parse_pointer
+from datacat.model.state import parse_pointer
 
 
 class Session:
@@ -162,15 +162,8 @@ class Session:
             raise TypeError(f"remove must be a list of JSON Pointers: write remove=[{remove!r}]")
         for pointer in remove:
             parse_pointer(pointer)
-        merge = dict(changes)
+        merge: Any = Raw(encode_object(changes))
         record = State(time=self._clock.now(), merge=merge, remove=list(remove))
-        try:
-            body = encode_quickly(record)
-            sound = len(body) < 2 * limits.MAX_DEPTH or depth(merge) < limits.MAX_DEPTH
-        except Exception:  # noqa: BLE001  # the program's own objects may raise anything
-            sound = False
-        if not sound:
-            record.merge = plain(merge)
         self._record("state", record)
 
     def log_event(
@@ -187,8 +180,7 @@ class Session:
         form = event_form(name, level)
         if data is not None and type(data) is not dict:
             check_mapping(data, "data")
-            data = dict(data)
-        raw = encode_data(data) if data else b"{}"
+        raw = b"{}" if data is None else encode_data(data)
         now = self._clock.now()
         if message is None and self._opened and not self._silent:
             self._append("event", form, now, raw)
