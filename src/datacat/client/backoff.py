@@ -18,7 +18,7 @@ class Backoff:
 
     Args:
         draw: gives a number from 0 to 1.
-        longest: seconds; who promised contact must not wait past it.
+        longest: seconds; who promised contact must not wait past it, whatever the server asks for.
     """
 
     def __init__(self, draw: Callable[[], float] = _draw, longest: float = LONGEST) -> None:
@@ -27,10 +27,11 @@ class Backoff:
         self._failures = 0
 
     def failed(self, retry_after: float | None = None) -> float:
-        """Seconds to wait now; never less than the server asked for."""
+        """Seconds to wait now; not less than the server asked for, but never more than the longest."""
         self._failures += 1
-        bound: float = min(self._longest, FIRST * 2.0 ** min(self._failures, 16))
-        return max(bound * self._draw(), FIRST / 2, retry_after or 0.0)
+        bound = FIRST * 2.0 ** min(self._failures, 16)
+        jittered = min(self._longest, bound) * self._draw()
+        return max(FIRST / 2, min(self._longest, max(jittered, retry_after or 0.0)))
 
     def succeeded(self) -> None:
         """Start anew."""

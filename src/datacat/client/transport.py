@@ -122,4 +122,4 @@ def reason_of(error: Exception) -> str:
 
 
 def _seconds(header: str | None) -> float | None:
-    return float(header) if header and header.isdigit() else None
+    return float(header) if header and header.isdecimal() else None

@@ -19,9 +19,14 @@ def test_no_wait_is_shorter_than_asked_for_nor_than_half_of_the_first():
 
 
 @pytest.mark.parametrize("longest", [LONGEST, 10 * LONGEST])
-def test_no_wait_is_longer_than_half_a_minute_unless_asked_for(longest):
+def test_no_wait_is_longer_than_half_a_minute(longest):
     backoff = Backoff(draw=lambda: 1.0, longest=longest)
     assert max(backoff.failed() for _ in range(40)) == LONGEST
+
+
+def test_a_server_that_asks_for_a_day_is_asked_again_within_half_a_minute_and_the_contact_promised():
+    assert Backoff(draw=lambda: 0.5).failed(retry_after=86_400.0) == LONGEST
+    assert Backoff(draw=lambda: 0.5, longest=15.0).failed(retry_after=86_400.0) == 15.0
 
 
 def test_the_numbers_that_a_program_draws_are_the_same_with_us():
