@@ -98,9 +98,10 @@ class Backlog:
                 after = 1
             if entry.first > after + 1:
                 entries.append(loss(self._clock, after + 1, entry.first - 1, "missing from the journal"))
-            entries.append(self._refused.get(entry.seq, entry) if self._refused else entry)
+            given_up = self._refused and entry.kind != "loss"
+            entries.append(self._refused.get(entry.seq, entry) if given_up else entry)
             after = entry.seq
-        return Chunk(entries)
+        return Chunk(entries[:max_records])
 
     def acknowledge(self, last_seq: int) -> None:
         """Let go of everything up to ``last_seq``: the server has it."""

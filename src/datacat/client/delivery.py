@@ -1,9 +1,10 @@
 """One log on its way to one server, a chunk at a time: send it, and act on the answer.
 
 What must hold: what the server acknowledged is let go, and nothing else; a chunk whose answer was
-lost is sent again as it was, and the server skips what it has. Nothing the server says can stop
-the log for ever: a record it will not take is given up alone, and said to be lost. One chunk at a
-time is under way, so a server that has just come back is not flooded.
+lost is sent again as it was, and the server skips what it has. A record that the service will not
+take does not stop the log: it is given up alone, and said to be lost. Whatever else an answer is,
+it is a failure: no answer is asked for at full speed for ever. One chunk at a time is under way,
+so a server that has just come back is not flooded.
 """
 
 import contextlib
@@ -19,6 +20,10 @@ MAX_BATCH_RECORDS: Final = 5_000
 SEND_TIMEOUT: Final = 10.0
 
 _REFUSED: Final = frozenset({400, 413, 422})
+_TOO_LARGE: Final = 413
+
+_NEEDED: Final = frozenset({"start", "loss"})
+"""What nothing can take the place of: to a server that refuses it, nothing behind it can be sent."""
 
 
 class Step(Enum):
@@ -47,6 +52,7 @@ class Delivery:
         self._transport = transport
         self._backoff = backoff or Backoff()
         self._batch_records = MAX_BATCH_RECORDS
+        self._sent_back_at = -1
         self.shipped = 0
         self.rejected = 0
         self.wait = 0.0
@@ -85,16 +91,14 @@ class Delivery:
 
     def _understand(self, chunk: Chunk, reply: Reply) -> bool:
         """Act on an answer; whether there was any progress."""
-        if reply.status == 200 and reply.last_seq is not None:
+        if reply.status == 200 and reply.last_seq is not None and reply.last_seq >= chunk.entries[-1].seq:
             self._acknowledge(chunk, reply)
         elif reply.status == 409 and reply.last_seq is not None:
-            self.backlog.go_back(reply.last_seq)
+            return self._go_back(reply.last_seq)
         elif reply.status == 404 and reply.code == "unknown_session":
-            if chunk.entries[0].kind == "start":
-                return False
-            self.backlog.go_back(0)
+            return chunk.entries[0].kind != "start" and self._go_back(0)
         elif reply.status in _REFUSED:
-            self._refused(chunk, reply)
+            return self._refused(chunk, reply)
         else:
             return False
         return True
@@ -108,11 +112,28 @@ class Delivery:
         self.backlog.acknowledge(reply.last_seq)
         self._batch_records = MAX_BATCH_RECORDS
 
-    def _refused(self, chunk: Chunk, reply: Reply) -> None:
-        """Halve the batch until the record that the server will not take stands alone."""
-        self.last_error = reply.detail
+    def _go_back(self, last_seq: int) -> bool:
+        """Send again what the server has not; no progress when it sent us back from here before."""
+        here = self.backlog.acknowledged
+        further = here > self._sent_back_at
+        self._sent_back_at = max(here, self._sent_back_at)
+        self.backlog.go_back(last_seq)
+        return further
+
+    def _refused(self, chunk: Chunk, reply: Reply) -> bool:
+        """Halve the batch until the record that the server will not take stands alone, and give that up.
+
+        Only the service itself can say that of a record; what stands before it may only find a batch too large.
+        """
+        if not reply.code and reply.status != _TOO_LARGE:
+            return False
         if len(chunk.entries) > 1:
             self._batch_records = len(chunk.entries) // 2
-        else:
-            self.backlog.drop(chunk.entries[0], f"refused: {reply.code}"[:200])
-            self._batch_records = MAX_BATCH_RECORDS
+            return True
+        (entry,) = chunk.entries
+        if entry.kind in _NEEDED:
+            return False
+        self.last_error = reply.detail
+        self.backlog.drop(entry, f"refused: {reply.code or reply.status}"[:200])
+        self._batch_records = MAX_BATCH_RECORDS
+        return True

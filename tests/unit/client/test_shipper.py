@@ -7,6 +7,7 @@ from datacat.client import shipper as shipping_module
 from datacat.client.backlog import Backlog
 from datacat.client.backoff import LONGEST, Backoff
 from datacat.client.buffer import Buffer
+from datacat.client.delivery import Delivery, Step
 from datacat.client.encode import ANY_FORM
 from datacat.client.memory import MemoryStage
 from datacat.client.shipper import Shipper
@@ -53,6 +54,9 @@ def shipping():
         [Reply(503, retry_after=2.0), "lost", Reply(500), Reply(502)],
         [Reply(200)],  # somebody else's server
         [Reply(301), Reply(401), Reply(429)],
+        [Reply(400, detail="a plain HTTP request was sent to an HTTPS port"), Reply(422, detail="no")],
+        [Reply(200, last_seq=0)],
+        [Reply(404, code="unknown_session")],
     ],
 )
 def test_everything_arrives_once_and_in_order_whatever_the_server_does(shipping, answers):
@@ -98,6 +102,58 @@ def test_a_record_that_the_server_refuses_is_given_up_alone():
     shipper.stop()
     assert [each.get("n") for each in transport.of("event")] == [0, 1, 2, 4, 5]
     assert [each["reason"] for each in transport.of("loss")] == ["refused: wrong_type"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(400, detail="a plain HTTP request was sent to an HTTPS port"),
+        Reply(400, code="bad_record"),
+        Reply(413, detail="request entity too large"),
+        Reply(422, code="wrong_type"),
+        Reply(409, last_seq=0, code="sequence_gap"),
+        Reply(404, code="unknown_session"),
+        Reply(200, last_seq=0),
+    ],
+)
+@pytest.mark.parametrize("known", [0, 3])
+def test_a_server_that_answers_the_same_to_everything_is_asked_ever_less_and_costs_one_record_at_most(
+    answer, known
+):
+    class Refusing(CapturingTransport):
+        def send(self, session_id, body, timeout):
+            self.batches += 1
+            return answer
+
+    clock, backoff = FakeClock(), Impatient()
+    buffer = Buffer(clock, MemoryStage(clock, 10**6))
+    for kind in ("start", *["event"] * 9):
+        buffer.append(kind, ANY_FORM, 0, b'"type":"%s"}' % kind.encode())
+    backlog = Backlog(buffer, clock, after=known, start=b'"type":"start"}')
+    transport = Refusing()
+    delivery = Delivery("id", backlog, transport, backoff)
+    steps = [delivery.step() for _ in range(100)]
+    assert steps.count(Step.SENT) < 10
+    assert steps[10:] == [Step.FAILED] * 90
+    assert sum(backlog.given_up.values()) <= 1
+    assert backlog.waiting
+
+
+def test_a_record_that_is_refused_behind_a_gap_is_given_up_alone():
+    class Picky(CapturingTransport):
+        def send(self, session_id, body, timeout):
+            return (
+                Reply(422, code="wrong_type") if b'"n":3' in body else super().send(session_id, body, timeout)
+            )
+
+    transport = Picky()
+    buffer, shipper = make(transport, 6)
+    backlog = shipper.delivery.backlog
+    buffer.release(4)
+    steps = [shipper.delivery.step() for _ in range(10)]
+    assert (steps[-1], backlog.waiting) == (Step.NOTHING, False)
+    assert [each.get("n") for each in transport.of("event")] == [4, 5]
+    assert [(each["first"], each["seq"]) for each in transport.of("loss")] == [(2, 4), (5, 5)]
 
 
 def test_a_flush_gives_up_in_time(shipping):
