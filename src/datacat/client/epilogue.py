@@ -4,8 +4,7 @@ Whoever holds the lock of its journal knows that the program is gone, or has bec
 exec; and knows no more, but for what the interpreter wrote when it fell over.
 """
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from datacat.client import crashdump, procfs
 from datacat.client.backlog import Entry, Source
@@ -13,10 +12,6 @@ from datacat.client.encode import encode_data, encode_quickly
 from datacat.client.journal_root import Leftover
 from datacat.model import causes
 from datacat.model.records import Exit
-
-
-class _Pid(Struct):
-    pid: int = 0
 
 
 def last_words(leftover: Leftover) -> Exit | None:
@@ -28,9 +23,8 @@ def last_words(leftover: Leftover) -> Exit | None:
     if leftover.reader.ended or not about.says_goodbye:
         return None
     time = max(leftover.reader.last_time, leftover.last_alive)
-    pid = msgspec.json.decode(about.start, type=_Pid).pid
-    lives = about.process_start and procfs.start_time(pid) == about.process_start
-    if lives and not procfs.exiting(pid):
+    lives = about.process_start and procfs.start_time(about.pid) == about.process_start
+    if lives and not procfs.exiting(about.pid):
         return Exit(time=time, cause=causes.REPLACED, message="the process runs another program now")
     if dump := crashdump.read(leftover.folder):
         described = crashdump.describe(dump)

@@ -104,6 +104,19 @@ class About(msgspec.Struct):
         """The directory's name under the root."""
         return self.session_id if self.origin == "app" else f"{self.session_id}.{self.origin}"
 
+    @property
+    def pid(self) -> int:
+        """The program's process id; 0 where it is not known.
+
+        Raises:
+            MsgspecError: the start is none.
+        """
+        return msgspec.json.decode(self.start, type=_Pid).pid
+
+
+class _Pid(msgspec.Struct):
+    pid: int = 0
+
 
 def segment_name(number: int) -> str:
     """The file name of a segment."""

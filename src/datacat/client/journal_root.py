@@ -147,12 +147,15 @@ def _about(folder: Path) -> About:
         content = path.read_bytes()
         version = msgspec.json.decode(content, type=_Version).journal
         if version == VERSION:
-            return msgspec.json.decode(content, type=About)
+            about = msgspec.json.decode(content, type=About)
+            if about.folder_name != folder.name or about.pid < 0:
+                raise ValueError("it describes no program's journal of this name")
+            return about
     except FileNotFoundError:
         if not any(folder.glob(f"*{SUFFIX}")):  # its program was killed before it wrote anything
             return About(VERSION, folder.name.partition(".")[0], "")
         raise ForeignJournal(path, f"{path} is missing") from None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError) as error:  # a MsgspecError is one, too
         raise ForeignJournal(path, f"{path} cannot be read: {error}") from None
     raise ForeignJournal(
         path, f"{path} is of journal version {version}, this datacat reads version {VERSION}"

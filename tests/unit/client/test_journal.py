@@ -26,6 +26,7 @@ from datacat.client.journal import (
 )
 from datacat.client.journal_reader import ForeignJournal, JournalReader
 from datacat.client.journal_root import leftover_folders, open_leftover, remove_abandoned, used_bytes
+from datacat.client.leftovers import leftovers
 from datacat.client.options import Options
 from datacat.testing import FakeClock
 
@@ -35,12 +36,12 @@ ID = "01934f5e-0000-7000-8000-000000000001"
 class Log:
     """A journal that is written and read, with a count of what went in."""
 
-    def __init__(self, folder, *, room=64 * 1024 * 1024):
+    def __init__(self, folder, *, room=64 * 1024 * 1024, session_id=ID):
         self.folder = folder
         self.writer = JournalWriter(
-            folder, About(VERSION, ID, "http://x", msgspec.Raw(b'{"type":"start"}')), room=room
+            folder, About(VERSION, session_id, "http://x", msgspec.Raw(b'{"type":"start"}')), room=room
         )
-        self.reader = JournalReader(folder, ID, FakeClock())
+        self.reader = JournalReader(folder, session_id, FakeClock())
         self.seq = 0
         self.time = 0
 
@@ -285,6 +286,31 @@ def test_a_segment_of_another_version_or_another_owner_is_not_read(tmp_path, hea
     reader = JournalReader(tmp_path, ID, FakeClock())
     with pytest.raises(ForeignJournal):
         reader.read(0, 100, 100)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"session_id": "x"},
+        {"origin": "parent"},
+        {"start": {"pid": None}},
+        {"start": {"pid": -1}},
+        {"start": []},
+    ],
+)
+def test_a_journal_that_nobody_could_deliver_is_set_aside_and_stands_before_no_other(log, changes):
+    log.add(1)
+    log.writer.close()
+    about = log.folder / "session.json"
+    about.write_bytes(msgspec.json.encode(msgspec.json.decode(about.read_bytes()) | changes))
+    other = Log(log.folder.with_name(ID[:-1] + "2"), session_id=ID[:-1] + "2")
+    other.add(1)
+    other.writer.close()
+    told = []
+    (found,) = leftovers(log.folder.parent, FakeClock(), told.append)
+    found.close()
+    assert (found.folder, len(told)) == (other.folder, 1)
+    assert sorted(path.name for path in log.folder.parent.iterdir()) == [f"{ID}.set-aside", other.folder.name]
 
 
 def test_the_oldest_metrics_go_first_and_then_the_oldest_of_all_but_never_start_and_end(log):
