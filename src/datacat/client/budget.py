@@ -17,6 +17,9 @@ DEFAULT_BYTES: Final = 256 * 1024 * 1024
 SMALLEST_BYTES: Final = 1024 * 1024
 _SHARES: Final = 8
 
+_VAIN: Final = 30.0
+"""Seconds until leftovers that had nothing to give are looked at again: to look is to read all of them."""
+
 
 class Budget:
     """The budget of the journals under one root.
@@ -34,6 +37,8 @@ class Budget:
         self._drop_first = drop_first
         self._clock = clock
         self.share = max_bytes // _SHARES
+        self._vain_until = 0.0
+        self._full_at: int | None = None
 
     def room(self, left: int, own: JournalReader, after: int) -> int:
         """Bytes that a program may take beyond the ``left`` that it has; makes room where there is none.
@@ -43,15 +48,22 @@ class Budget:
             own: its journal, where the server has all up to the record ``after``.
             after: see ``own``.
         """
-        if left >= self.share // 2:
+        vain = self._clock.monotonic() < self._vain_until
+        # Where there was no room, only what the server takes, or others, can make some.
+        if left >= self.share // 2 or (vain and after == self._full_at):
             return 0
         free = self._max_bytes - used_bytes(self._root) - left
         wanted = self.share - left
-        if free < wanted:
-            free += self._sweep_leftovers(wanted - free)
+        if free < wanted and not vain:
+            freed = self._sweep_leftovers(wanted - free)
+            if not freed:
+                self._vain_until = self._clock.monotonic() + _VAIN
+            free += freed
         if free < wanted:
             free += own.sweep(wanted - free, self._drop_first, after)
-        return max(0, min(free, wanted))
+        room = max(0, min(free, wanted))
+        self._full_at = None if room else after
+        return room
 
     def _sweep_leftovers(self, excess: int) -> int:
         freed = 0

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datacat.client import journal
+from datacat.client import budget, journal
 from datacat.client.backlog import KINDS, Backlog, numbered
 from datacat.client.journal import (
     HEADER,
@@ -335,6 +335,25 @@ def test_the_oldest_metrics_go_first_and_then_the_oldest_of_all_but_never_start_
     counted = [each["counts"] for each in records if each["type"] == "loss"]
     assert sum(sum(each.values()) for each in counted) == sum(log.reader.dropped.values())
     assert records[-1]["type"] == "event"
+
+
+def test_leftovers_that_have_nothing_to_give_are_not_looked_at_for_half_a_minute(log, monkeypatch):
+    log.add(1)
+    log.writer.close()
+    own = Log(log.folder.with_name(ID[:-1] + "2"), session_id=ID[:-1] + "2")
+    looked = []
+    monkeypatch.setattr(budget, "open_leftover", lambda *args: looked.append(args) or open_leftover(*args))
+    monkeypatch.setattr(budget, "used_bytes", lambda root: looked.append(root) or used_bytes(root))
+    clock = FakeClock()
+    full = budget.Budget(log.folder.parent, 64 * 1024, ("metric",), clock)
+    assert [full.room(0, own.reader, 0) for _ in range(5)] == [0] * 5
+    assert len(looked) == 2
+    clock.advance(31)
+    assert full.room(0, own.reader, 0) == 0
+    assert len(looked) == 4
+    (log.segments()[0]).unlink()
+    assert full.room(0, own.reader, 1) > 0  # the server has taken something, so there may be room
+    assert len(looked) == 5
 
 
 def test_after_a_sweep_reading_goes_on_where_it_was(log):
