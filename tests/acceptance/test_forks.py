@@ -8,6 +8,7 @@ import time
 import urllib.request
 
 import msgspec
+import pytest
 from tests.acceptance.programs import run, sessions_of
 
 
@@ -268,3 +269,32 @@ session.end()
     )
     assert [event["name"] for event in parent["events"]] == ["about to fork"] * 160 + ["after"]
     assert (parent["status"], parent["lost"]) == ("ended", 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is open is looked up in /proc")
+def test_a_child_holds_nothing_of_what_its_parent_was_delivering(service, journals):
+    code = """
+        import os, signal, subprocess, sys
+        from pathlib import Path
+        from datacat.client.journal_root import leftover_folders, open_leftover
+        from datacat.model.clock import SystemClock
+        dead = "import datacat, os; datacat.create_session('http://127.0.0.1:9').log_event('said'); os._exit(0)"
+        subprocess.run([sys.executable, "-c", dead], check=True)
+        (folder,) = leftover_folders(Path(os.environ["DATACAT_JOURNAL_DIR"]))
+        held = open_leftover(folder, SystemClock())
+        heard, said = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(said, b".")
+            signal.pause()
+        os.read(heard, 1)
+        held.close()
+        free = open_leftover(folder, SystemClock())
+        files = f"/proc/{child}/fd"
+        left = [each for each in os.listdir(files) if str(folder) in os.readlink(f"{files}/{each}")]
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        print(free is not None, left)
+    """
+    done = run(code, service.url, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "True []\n"), done.stderr

@@ -259,7 +259,6 @@ class Buffer:
         """In a forked child: let go of what is the parent's; the records that came meanwhile are the child's."""
         if self._journal is not None:
             self._journal.writer.abandon()
-            self._journal.reader.close()
         return list(self._interrupting)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -10,11 +11,16 @@ else:
     import fcntl
 
 
+_held: "set[FileLock]" = set()
+_turn = threading.RLock()
+"""No fork comes between the taking of a lock and its being noted."""
+
+
 class FileLock:
     """A lock on ``path``, which is made where it is missing.
 
     It belongs to the open file, not to the process: a second one on the same path is refused in the
-    same process too. A forked child closes its copy, and the parent still holds the lock.
+    same process too. A forked child lives without it: it closes its copy, and the parent still holds the lock.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,16 +33,18 @@ class FileLock:
         Raises:
             OSError: the file cannot be opened.
         """
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(file)
-            return False
-        self._file = file
+        with _turn:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            try:
+                if sys.platform == "win32":
+                    msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+                else:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(file)
+                return False
+            self._file = file
+            _held.add(self)
         # Whoever held it before may have removed the file after we opened it: then this is no lock.
         if not self.in_place:
             self.release()
@@ -59,6 +67,18 @@ class FileLock:
 
     def release(self) -> None:
         """Let go of it."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        with _turn:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+                _held.discard(self)
+
+
+def _let_go_in_child() -> None:
+    _turn.release()
+    for lock in list(_held):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_let_go_in_child)

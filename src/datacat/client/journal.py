@@ -302,8 +302,6 @@ class JournalWriter:
         self._at = self._end = 0
         self._down = True
         self._retry_at = math.inf
-        if self._lock is not None:
-            self._lock.release()
 
     def _roll(self, length: int) -> bool:
         """Go on in a new segment with room for a line of ``length``."""

@@ -6,6 +6,7 @@ middle of a frame, or is gone, the next one goes on, and the numbers tell what i
 
 import contextlib
 import os
+import weakref
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -85,6 +86,7 @@ class JournalReader:
         self.last_seq = 0
         self.last_time = 0
         self.ended = False
+        _readers.add(self)
 
     def read(self, after: int, max_bytes: int, max_records: int) -> list[Entry]:
         """The oldest records numbered above ``after``.
@@ -277,6 +279,18 @@ class JournalReader:
     def _close(self, number: int) -> None:
         if (file := self._files.pop(number, None)) is not None:
             os.close(file)
+
+
+_readers: "weakref.WeakSet[JournalReader]" = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    for reader in list(_readers):
+        reader.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _what(path: Path, header: bytes) -> str:

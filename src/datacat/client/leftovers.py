@@ -193,12 +193,6 @@ class LeftoverShipper:
         self._leave()
         self._closed()
 
-    def abandon(self) -> None:
-        """In a forked child: close what it inherited of the one that is being shipped."""
-        if self._current is not None:
-            self._current[0].close()
-            self._current = None
-
     def _leave(self) -> None:
         if self._current is not None:
             leftover, delivery = self._current

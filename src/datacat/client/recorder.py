@@ -170,5 +170,4 @@ class Recorder:
 
     def abandon(self) -> list[Waiting]:
         """In a forked child: let go of what is the parent's; the records that came meanwhile are the child's."""
-        self._shipper.abandon()
         return self._buffer.abandon()

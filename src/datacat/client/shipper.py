@@ -237,11 +237,6 @@ class Shipper:
         pause = self._next_try - time.monotonic() if self._finishing else 0.0
         return max(SHIP_INTERVAL, pause)
 
-    def abandon(self) -> None:
-        """In a forked child: what is left behind is its parent's to ship, and to hold."""
-        if self._leftovers is not None:
-            self._leftovers.abandon()
-
     def _close(self) -> None:
         self.delivery.close()
         if self._leftovers is not None:
