@@ -168,6 +168,32 @@ def test_a_point_is_what_is_asked_for_of_its_span(api, wave, aggregate, highest)
     assert max(point["value"] for point in load["points"]) <= highest
 
 
+@pytest.mark.parametrize("aggregate", ["avg", "min", "max", "last", "lttb"])
+def test_a_curve_has_as_many_points_as_asked_for_however_long_the_session_is_and_whenever_it_was_made(
+    api, aggregate
+):
+    session_id = api.create()
+    at = 1_732_380_000_000_000
+    for n in range(20):
+        body = {"name": "burst", "value": n, "timestamp": at + n * 1_000}
+        assert api.call("POST", f"/api/sessions/{session_id}/metrics", body)[0] == 200
+    asked = f"max_points=5&aggregate={aggregate}"
+    for query in (asked, f"{asked}&from=2024-01-01T00:00:00Z"):
+        (burst,) = curve(api, session_id, query)
+        times = [point["timestamp"] for point in burst["points"]]
+        assert len(times) == 5
+        assert times[0] == "2024-11-23T16:40:00.000000Z"
+        assert times[-1] <= "2024-11-23T16:40:00.019000Z"
+
+
+def test_a_point_recorded_before_its_session_was_made_keeps_its_time(api):
+    session_id = api.create()
+    body = {"name": "early", "value": 1, "timestamp": "2024-11-23T16:40:00Z"}
+    assert api.call("POST", f"/api/sessions/{session_id}/metrics", body)[0] == 200
+    (early,) = curve(api, session_id, "max_points=100")
+    assert early["points"] == [{"timestamp": "2024-11-23T16:40:00.000000Z", "value": 1.0}]
+
+
 def test_lttb_keeps_what_stands_out_and_both_ends_as_they_were_recorded(api, wave):
     (load,) = curve(api, wave, f"tag=cpu:0&max_points=30&aggregate=lttb&{WHOLE}")
     points = [(point["timestamp"], point["value"]) for point in load["points"]]

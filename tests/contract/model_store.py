@@ -297,42 +297,27 @@ class ModelStore:
         session_id: str,
         name: str | None,
         scope: Scope,
-        width: int,
         aggregate: Aggregate,
         most_points: int,
     ) -> list[SeriesPoint]:
         found = [
-            m
-            for m in self._rows(session_id)[1]
-            if scope.span[0] <= m.time < scope.span[1] and name in (None, m.name)
+            _point(begin, span, aggregate)
+            for series in self._series(session_id, name, scope)
+            for begin, span in _cut(series, most_points, most_points)
         ]
-        if len(found) > most_points:
-            return _spans(found, width, aggregate)
-        return [point for m in found for point in _spans([m], 1, aggregate)]
+        return sorted(found, key=lambda point: point.time)
 
     def metric_extremes(
-        self, session_id: str, name: str | None, scope: Scope, width: int, most_points: int
+        self, session_id: str, name: str | None, scope: Scope, spans: int, most_points: int
     ) -> list[SeriesPoint]:
-        found = [
-            (n, m)
-            for n, m in enumerate(self._rows(session_id)[1])
-            if scope.span[0] <= m.time < scope.span[1] and name in (None, m.name)
-        ]
-        if len(found) > most_points:
-            kept: dict[int, Metric] = {}
-            series = {(m.name, m.kind, m.unit, tuple(m.tags)) for _, m in found}
-            for one in series:
-                of_it = [(n, m) for n, m in found if (m.name, m.kind, m.unit, tuple(m.tags)) == one]
-                for span in {m.time // width for _, m in of_it}:
-                    within = [(n, m) for n, m in of_it if m.time // width == span]
-                    kept.update(
-                        [min(within, key=lambda e: e[1].value), max(within, key=lambda e: e[1].value)]
-                    )
-                kept.update([min(of_it, key=lambda e: e[1].time), max(of_it, key=lambda e: e[1].time)])
-            found = list(kept.items())
+        kept: dict[int, Metric] = {}
+        for series in self._series(session_id, name, scope):
+            for _, span in _cut(series, spans, most_points):
+                kept |= {id(m): m for how in (min, max) for m in [how(span, key=lambda m: m.value)]}
+            kept |= {id(m): m for how in (min, max) for m in [how(series, key=lambda m: m.time)]}
         return [
             SeriesPoint(m.time, m.name, m.kind, m.unit, Raw(encode(m.tags)), m.value)
-            for _, m in sorted(found, key=lambda e: e[1].time)
+            for m in sorted(kept.values(), key=lambda m: m.time)
         ]
 
     def newest_events(
@@ -387,6 +372,14 @@ class ModelStore:
     def _rows(self, session_id: str) -> tuple[list[Event], list[Metric]]:
         return self.rows[self._session(session_id).id]
 
+    def _series(self, session_id: str, name: str | None, scope: Scope) -> Iterable[list[Metric]]:
+        series: dict[Any, list[Metric]] = {}
+        since, until = scope.span
+        for m in self._rows(session_id)[1]:
+            if since <= m.time < until and name in (None, m.name):
+                series.setdefault((m.name, m.kind, m.unit, encode(m.tags)), []).append(m)
+        return series.values()
+
     def _session(self, session_id: str) -> Session:
         if session_id not in self.known:
             raise UnknownSession(session_id)
@@ -406,6 +399,21 @@ def _spans(metrics: list[Metric], width: int, aggregate: Aggregate) -> list[Seri
     for m in metrics:
         key = m.time // width * width, m.name, m.kind, m.unit, encode(m.tags)
         spans.setdefault(key, []).append(m)
+    return [_point(key[0], of, aggregate) for key, of in sorted(spans.items(), key=lambda item: item[0][0])]
+
+
+def _cut(series: list[Metric], most_spans: int, most_points: int) -> list[tuple[int, list[Metric]]]:
+    if len(series) <= most_points:
+        return [(m.time, [m]) for m in series]
+    first, last = min(m.time for m in series), max(m.time for m in series)
+    width = (last - first) // most_spans + 1
+    spans: dict[int, list[Metric]] = {}
+    for m in series:
+        spans.setdefault(first + (m.time - first) // width * width, []).append(m)
+    return list(spans.items())
+
+
+def _point(begin: int, of: list[Metric], aggregate: Aggregate) -> SeriesPoint:
     make: dict[Aggregate, Callable[[list[float]], float]] = {
         "avg": mean,
         "sum": sum,
@@ -414,17 +422,9 @@ def _spans(metrics: list[Metric], width: int, aggregate: Aggregate) -> list[Seri
         "max": max,
         "last": lambda values: values[-1],
     }
-    return [
-        SeriesPoint(
-            key[0],
-            key[1],
-            key[2],
-            key[3],
-            Raw(key[4]),
-            make[aggregate]([m.value for m in sorted(of, key=lambda m: m.time)]),
-        )
-        for key, of in sorted(spans.items(), key=lambda item: item[0][0])
-    ]
+    value = make[aggregate]([m.value for m in sorted(of, key=lambda m: m.time)])
+    one = of[0]
+    return SeriesPoint(begin, one.name, one.kind, one.unit, Raw(encode(one.tags)), value)
 
 
 def _within(scope: Scope, session: Session, time: int) -> bool:

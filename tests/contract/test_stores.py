@@ -473,16 +473,19 @@ def test_a_metric_of_one_session_is_given_point_by_point_until_there_are_too_man
     def found(
         name: str | None, most: int, aggregate: Any = "avg", **scope: Any
     ) -> list[tuple[int, str, float]]:
-        rows = store.reader.metric_of_session(session_id, name, Scope(**scope), 4, aggregate, most)
+        rows = store.reader.metric_of_session(session_id, name, Scope(**scope), aggregate, most)
         return [(row.time, row.name, row.value) for row in rows]
 
     assert found("a", 4) == [(0, "a", 0), (2, "a", 2), (4, "a", 4), (6, "a", 6)]
-    assert found("a", 3) == [(0, "a", 1), (4, "a", 5)]
-    assert found("b", 3, "last") == [(0, "b", 3), (4, "b", 7)]
+    assert found("a", 3) == [(0, "a", 1), (3, "a", 4), (6, "a", 6)]
+    assert found("b", 3, "last") == [(1, "b", 3), (4, "b", 5), (7, "b", 7)]
+    assert found("b", 2, "last", until=7) == [(1, "b", 3), (4, "b", 5)]
     assert found(None, 9, since=6) == [(6, "a", 6), (7, "b", 7)]
-    assert sorted(found(None, 3, "count")) == [(0, "a", 2), (0, "b", 2), (4, "a", 2), (4, "b", 2)]
+    assert sorted(found(None, 2, "count")) == [(0, "a", 2), (1, "b", 2), (4, "a", 2), (5, "b", 2)]
+    store.add(session_id, Metric(time=1_000_000, name="c", value=0.0))
+    assert found(None, 3, since=5) == [(5, "b", 5), (6, "a", 6), (7, "b", 7), (1_000_000, "c", 0)]
     with pytest.raises(UnknownSession):
-        store.reader.metric_of_session(new_id(), None, Scope(), 4, "avg", 9)
+        store.reader.metric_of_session(new_id(), None, Scope(), "avg", 9)
 
 
 def test_the_newest_events_of_many_sessions_are_found_by_name_level_and_time(store):

@@ -151,7 +151,7 @@ QUESTIONS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "metric_names": st.tuples(FEW),
     "event_names": st.tuples(FEW),
     "metric_over_all": st.tuples(TEXTS, SCOPES, st.sampled_from([1, 10_000_000, 10**9]), AGGREGATES, FEW),
-    "metric_of_session": st.tuples(ANY_ID, st.none() | TEXTS, SCOPES, st.integers(1, 5), AGGREGATES, FEW),
+    "metric_of_session": st.tuples(ANY_ID, st.none() | TEXTS, SCOPES, AGGREGATES, FEW),
     "metric_extremes": st.tuples(ANY_ID, st.none() | TEXTS, SCOPES, st.integers(1, 5), FEW),
     "newest_events": st.tuples(SCOPES, st.none() | ANY_ID, NAMES, LEVEL, FEW),
     "overdue": st.tuples(st.integers(0, 10**8), st.integers(0, 10**8), st.just(99)),

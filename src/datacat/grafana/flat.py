@@ -137,27 +137,24 @@ async def metrics(
 ) -> Response[bytes]:
     """A metric over all sessions that are meant, joined in spans of 10 seconds and longer; or one session's metrics.
 
-    One session's points come as they were recorded as long as they are no more than asked for. Without
-    a time it is a session's whole life, or the last 24 hours. Of all sessions, it takes a name: without
-    one there is no row.
+    One session's points come as they were recorded as long as they are no more than asked for; else a point
+    stands for each of so many spans between the first and the last. Without a time it is all of a session, or the
+    last 24 hours. Of all sessions, it takes a name: without one there is no row.
     """
     how: Aggregate = one_of(aggregate, "aggregate", get_args(Aggregate))
     metric, one = named(name), _session(session_id)
 
     def read() -> list[rows.MetricRow]:
-        now = clock.now()
         if one is None:
             if metric is None:
                 return []
+            now = clock.now()
             span = _timed(within, now - _DAY, now)
             found = reader.metric_over_all(metric, span, _width(span, max_points), how, _MOST_SERIES)
         else:
-            session = reader.session(one)
-            if session is None:
+            if reader.session(one) is None:
                 return []
-            life = _timed(within, session.created_at, now)
-            width = _width(life, max_points)
-            found = reader.metric_of_session(one, metric, within, width, how, max_points)
+            found = reader.metric_of_session(one, metric, within, how, max_points)
         return rows.metric_rows(found, one)
 
     return await answer(read)

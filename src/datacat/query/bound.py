@@ -150,20 +150,19 @@ class BoundReader:
         session_id: str,
         name: str | None,
         scope: Scope,
-        width: int,
         aggregate: Aggregate,
         most_points: int,
     ) -> list[SeriesPoint]:
         """Of a session of the product."""
         of = self._ours(session_id)
-        return self._reader.metric_of_session(of, name, self._within(scope), width, aggregate, most_points)
+        return self._reader.metric_of_session(of, name, self._within(scope), aggregate, most_points)
 
     def metric_extremes(
-        self, session_id: str, name: str | None, scope: Scope, width: int, most_points: int
+        self, session_id: str, name: str | None, scope: Scope, spans: int, most_points: int
     ) -> list[SeriesPoint]:
         """Of a session of the product."""
         return self._reader.metric_extremes(
-            self._ours(session_id), name, self._within(scope), width, most_points
+            self._ours(session_id), name, self._within(scope), spans, most_points
         )
 
     def newest_events(

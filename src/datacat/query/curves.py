@@ -47,28 +47,22 @@ class Curves(Struct):
 
 
 def curves(reader: Reader, session: Session, wanted: Wanted, reduction: Reduction, max_points: int) -> Curves:
-    """The curves, of at most ``max_points`` points each; of fewer, points come as they were recorded.
+    """The curves, of at most ``max_points`` points each; one that has no more comes as it was recorded.
 
     Args:
         reader: whom to ask.
         session: whose.
-        wanted: of which names, with which tags, in which time: without one, the session's whole life.
+        wanted: of which names, with which tags, in which time.
         reduction: what a point is, where there are more.
         max_points: at most so many.
     """
-    ended = max(session.updated_at, session.ended_at or 0)
-    since = session.created_at if wanted.since is None else wanted.since
-    until = ended + 1 if wanted.until is None else wanted.until
     scope = Scope(since=wanted.since, until=wanted.until)
-    spans = max_points if reduction != "lttb" else max_points * _CANDIDATES // 2
-    # Spans begin at multiples of their width, so the time asked for may begin and end within one.
-    width = max(1, -(-(until - since) // (spans - 1)) if spans > 1 else until)
     series: defaultdict[tuple[str, str, str, bytes], list[tuple[int, float]]] = defaultdict(list)
     names: list[str | None] = [*sorted(wanted.names)] or [None]
     for name in names:
-        for point in _points(reader, session.id, name, scope, width, reduction, max_points):
+        for point in _points(reader, session.id, name, scope, reduction, max_points):
             identity = point.name, point.kind, point.unit or "", bytes(point.tags)
-            series[identity].append((max(point.time, since), point.value))
+            series[identity].append((point.time, point.value))
     return Curves(
         [
             Curve(name, kind, unit or None, Raw(tags), _shown(points, reduction, max_points))
@@ -79,11 +73,11 @@ def curves(reader: Reader, session: Session, wanted: Wanted, reduction: Reductio
 
 
 def _points(
-    reader: Reader, session_id: str, name: str | None, scope: Scope, width: int, how: Reduction, most: int
+    reader: Reader, session_id: str, name: str | None, scope: Scope, how: Reduction, most: int
 ) -> list[SeriesPoint]:
     if how == "lttb":
-        return reader.metric_extremes(session_id, name, scope, width, most)
-    return reader.metric_of_session(session_id, name, scope, width, how, most)
+        return reader.metric_extremes(session_id, name, scope, most * _CANDIDATES // 2, most)
+    return reader.metric_of_session(session_id, name, scope, how, most)
 
 
 def _shown(points: list[tuple[int, float]], how: Reduction, most: int) -> list[CurvePoint]:

@@ -188,20 +188,23 @@ class Reader(Protocol):
         session_id: str,
         name: str | None,
         scope: Scope,
-        width: int,
         aggregate: Aggregate,
         most_points: int,
     ) -> list[SeriesPoint]:
-        """One session's points by time, of each the value; where there are more than ``most_points``, by spans as above."""
+        """One session's points in the scope's time, by time, of each the value.
+
+        Of a series that has more than ``most_points`` there, a point for each of so many spans in which there was one:
+        they divide the time from its first point to its last, and a point is dated at its span's beginning.
+        """
         ...
 
     def metric_extremes(
-        self, session_id: str, name: str | None, scope: Scope, width: int, most_points: int
+        self, session_id: str, name: str | None, scope: Scope, spans: int, most_points: int
     ) -> list[SeriesPoint]:
-        """One session's metrics by time; where there are more than ``most_points``, those at the ends of each span.
+        """One session's metrics by time; of a series of more than ``most_points``, those at the ends of each of its spans.
 
-        Of each series and span the lowest and the highest point, and of each series the first and the last, each at
-        its own time.
+        It has so many spans as above: of each the lowest and the highest point, and of the series the first and the
+        last, each at its own time.
         """
         ...
 

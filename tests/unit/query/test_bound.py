@@ -77,7 +77,7 @@ ASKED_OF_A_SESSION = {
     "changes": lambda reader, one: reader.changes(one, 0, 10),
     "state_at": lambda reader, one: reader.state_at(one, 9),
     "problems_of": lambda reader, one: reader.problems_of(one, evidence=True),
-    "metric_of_session": lambda reader, one: reader.metric_of_session(one, None, Scope(), 1, "avg", 10),
+    "metric_of_session": lambda reader, one: reader.metric_of_session(one, None, Scope(), "avg", 10),
     "metric_extremes": lambda reader, one: reader.metric_extremes(one, None, Scope(), 1, 10),
     "newest_events": lambda reader, one: reader.newest_events(Scope(), one, frozenset(), "debug", 10),
 }

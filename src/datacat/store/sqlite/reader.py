@@ -235,22 +235,21 @@ class SqliteReader:
         session_id: str,
         name: str | None,
         scope: Scope,
-        width: int,
         aggregate: Aggregate,
         most_points: int,
     ) -> list[SeriesPoint]:
         """One session's metrics."""
         with self._snapshot() as database:
             key = self._key(database, session_id)
-            return series.of_session(database, key, name, scope, width, aggregate, most_points)
+            return series.of_session(database, key, name, scope, aggregate, most_points)
 
     def metric_extremes(
-        self, session_id: str, name: str | None, scope: Scope, width: int, most_points: int
+        self, session_id: str, name: str | None, scope: Scope, spans: int, most_points: int
     ) -> list[SeriesPoint]:
         """One session's lowest and highest points."""
         with self._snapshot() as database:
             key = self._key(database, session_id)
-            return series.extremes(database, key, name, scope, width, most_points)
+            return series.extremes(database, key, name, scope, spans, most_points)
 
     def newest_events(
         self, scope: Scope, session_id: str | None, names: frozenset[str], least_level: str, limit: int

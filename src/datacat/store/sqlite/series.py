@@ -30,6 +30,17 @@ _OF_POINTS: Final[dict[Aggregate, str]] = {
     "last": "m.value, max(m.time)",
 }
 
+_OF_SESSION: Final = """
+    WITH point AS NOT MATERIALIZED (SELECT m.n, m.time, m.series, m.value FROM metric AS m WHERE {within}),
+      span AS (
+        SELECT series, min(time) AS first, iif(count(*) > {most}, (max(time) - min(time)) / {spans} + 1, 0) AS width
+        FROM point GROUP BY series)
+    SELECT {shown} FROM point AS m CROSS JOIN span ON span.series = m.series
+    GROUP BY m.series, iif(width, (m.time - first) / width, -1 - m.n)
+"""
+"""Each series's own spans, of equal width from its first point to its last; without a width each point is one.
+The join is crossed, as SQLite then reads the points in the order in which they lie, and not again for each series."""
+
 _SERIES: Final = "SELECT key FROM series WHERE name = ? ORDER BY tags, kind, unit LIMIT ?"
 _IDENTITY: Final = "SELECT name, kind, unit, tags FROM series WHERE key = ?"
 _NAMES: Final = """
@@ -80,41 +91,34 @@ def of_session(
     session: int,
     name: str | None,
     scope: Scope,
-    width: int,
     aggregate: Aggregate,
     most_points: int,
 ) -> list[SeriesPoint]:
     """One session's metrics; see :meth:`datacat.store.port.Reader.metric_of_session`."""
     within, values = _within(session, name, scope)
-    value = "1" if aggregate == "count" else "m.value"
-    single = f"SELECT m.time, m.series, {value} FROM metric AS m WHERE {within} LIMIT ?"  # noqa: S608  # ours
-    rows = list(database.execute(single, (*values, most_points + 1)))
-    if len(rows) > most_points:
-        spans = (
-            f"SELECT m.time / ? * ?, m.series, {_OF_POINTS[aggregate]} FROM metric AS m WHERE {within} "  # noqa: S608  # ours
-            "GROUP BY 1, 2"
-        )
-        rows = [row[:3] for row in database.execute(spans, (width, width, *values))]
+    begin = "iif(width, first + (m.time - first) / width * width, m.time)"
+    shown = f"{begin}, m.series, {_OF_POINTS[aggregate]}"
+    sql = _OF_SESSION.format(within=within, most=most_points, spans=most_points, shown=shown)
+    rows = ((time, key, value) for time, key, value, *_ in database.execute(sql, values))
     return sorted(_points(database, rows), key=lambda point: point.time)
 
 
 def extremes(
-    database: apsw.Connection, session: int, name: str | None, scope: Scope, width: int, most_points: int
+    database: apsw.Connection, session: int, name: str | None, scope: Scope, spans: int, most_points: int
 ) -> list[SeriesPoint]:
     """One session's metrics; see :meth:`datacat.store.port.Reader.metric_extremes`."""
     within, values = _within(session, name, scope)
-    single = f"SELECT m.n, m.time, m.series, m.value FROM metric AS m WHERE {within} LIMIT ?"  # noqa: S608  # ours
-    rows = {n: row for n, *row in database.execute(single, (*values, most_points + 1))}
-    if len(rows) > most_points:
-        rows = {}
-        for spans, extreme in (("m.time / ?", "m.value"), ("?", "m.time")):
-            for which in ("min", "max"):
-                # The bare columns come from the row that has the one extreme: SQLite promises that.
-                sql = (
-                    f"SELECT m.n, m.time, m.series, m.value, {which}({extreme}) FROM metric AS m "  # noqa: S608  # ours
-                    f"WHERE {within} GROUP BY {spans}, m.series"
-                )
-                rows |= {n: row for n, *row, _ in database.execute(sql, (*values, width))}
+    rows: dict[int, Row] = {}
+    for which in ("min", "max"):
+        # The bare columns come from the row that has the one extreme: SQLite promises that.
+        shown = f"m.n, m.time, m.series, m.value, {which}(m.value)"
+        of_spans = _OF_SESSION.format(within=within, most=most_points, spans=spans, shown=shown)
+        ends = (
+            f"SELECT m.n, m.time, m.series, m.value, {which}(m.time) FROM metric AS m "  # noqa: S608  # ours
+            f"WHERE {within} GROUP BY m.series"
+        )
+        for sql in (of_spans, ends):
+            rows |= {n: tuple(row) for n, *row, _ in database.execute(sql, values)}
     return sorted(
         _points(database, ((row[0], row[1], row[2]) for row in rows.values())), key=lambda p: p.time
     )
