@@ -8,7 +8,8 @@ from msgspec import Struct
 from datacat.model.errors import ConfigurationError
 from datacat.model.periods import parse_period
 
-_SIZE: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([kKMGT]i?)?B?")
+# A bare number is none: 20 is meant as gigabytes, and as bytes would give up every session.
+_SIZE: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(?:([kKMGT]i?)B?|B)")
 _BYTES: Final = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
     f"{prefix}i": 1024**power for power, prefix in enumerate("KMGT", 1)
 }

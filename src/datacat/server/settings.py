@@ -9,7 +9,7 @@ import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,6 +18,8 @@ from datacat.model.errors import ConfigurationError
 from datacat.model.retention import Retention, retention
 from datacat.server.choices import LogFormat, LogLevel
 from datacat.store.asked import Durability
+
+_WITH_UNIT: Final = frozenset({"retain", "max_size"})
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +188,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _check(source: str, given: Mapping[str, Any]) -> None:
     types = get_type_hints(Settings)
+    # A number in TOML lacks its unit, whatever its type: that is what is said of it.
+    given = {name: str(value) if name in _WITH_UNIT else value for name, value in given.items()}
     for name, value in given.items():
         if name not in types:
             raise ConfigurationError(f"{source} sets {name!r}, which is none: there are {', '.join(types)}")

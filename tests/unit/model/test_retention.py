@@ -17,6 +17,8 @@ from datacat.model.retention import Retention, retention
         (("", "=3d", ""), "retain_per_product"),
         (("", "", "much"), "max_size"),
         (("", "", "0GB"), "max_size"),
+        (("", "", "20"), "max_size is a size, a number and .* found '20'"),
+        (("", "", "1.5"), "max_size"),
     ],
 )
 def test_what_cannot_be_understood_is_told_with_its_setting(written, setting):
@@ -29,7 +31,7 @@ def test_a_product_with_an_equals_sign_in_its_name_can_be_named():
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("1024", 1024), ("1kB", 1_000), ("1.5 GiB", 3 * 2**29), ("2T", 2 * 10**12)]
+    ("text", "size"), [("1024B", 1024), ("1kB", 1_000), ("1.5 GiB", 3 * 2**29), ("2T", 2 * 10**12)]
 )
 def test_sizes_are_written_with_si_or_binary_prefixes(text, size):
     assert retention("", "", text).most_bytes == size

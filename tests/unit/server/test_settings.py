@@ -45,6 +45,12 @@ def test_the_environment_writes_booleans_as_words(word):
         ({}, {}, "port = \n", "not TOML"),
         ({"retain": "soon"}, {}, "", "from the command line: retain is a period"),
         ({}, {"DATACAT_MAX_SIZE": "much"}, "", "from the environment: max_size is a size"),
+        ({"max_size": "20"}, {}, "", "from the command line: max_size is a size, .* found '20'"),
+        ({}, {"DATACAT_MAX_SIZE": "20"}, "", "from the environment: max_size is a size, .* found '20'"),
+        ({}, {}, "max_size = 20\n", "datacat.toml: max_size is a size, .* found '20'"),
+        ({"retain": "30"}, {}, "", "from the command line: retain is a period, .* found '30'"),
+        ({}, {"DATACAT_RETAIN": "30"}, "", "from the environment: retain is a period, .* found '30'"),
+        ({}, {}, "retain = 30\n", "datacat.toml: retain is a period, .* found '30'"),
     ],
 )
 def test_a_wrong_setting_is_told_with_its_source(tmp_path, flags, environ, toml, said):
