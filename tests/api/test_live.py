@@ -242,6 +242,8 @@ def test_a_session_says_how_it_stands_first_and_may_begin_with_its_last_rows(api
     [
         ("/api/live?kind=strange", 422, "wrong_value"),
         ("/api/live?level=strange", 422, "wrong_value"),
+        ("/api/live?from=2024-11-23T16:40:00Z", 422, "unknown_parameter"),
+        ("/api/live?to=2024-11-23T16:40:00Z", 422, "unknown_parameter"),
         ("/api/sessions/01934f5e-0000-7000-8000-00000000beef/live", 404, "unknown_session"),
         ("/api/sessions/01934f5e-0000-7000-8000-00000000beef/live?after=7", 422, "bad_cursor"),
     ],

@@ -14,7 +14,7 @@ from datacat.api.health import healthz, readyz, root
 from datacat.api.metrics import metrics
 from datacat.api.parameters import refuse_unknown
 from datacat.api.products import list_products
-from datacat.api.queries import provide_scope
+from datacat.api.queries import provide_names, provide_scope
 from datacat.api.requests import Requests
 from datacat.api.rows import EventsController, MetricsController
 from datacat.api.sessions import SessionsController
@@ -97,6 +97,7 @@ def create_app(
         ],
         dependencies={
             **dependencies.provided(ingest, throttle, requests, hub, clock),
+            "of": Provide(provide_names),
             "within": Provide(provide_scope),
         },
         guards=[guard, refuse_unknown],

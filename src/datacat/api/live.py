@@ -17,7 +17,7 @@ from litestar.types import Receive, Scope, Send
 from datacat.api.dependencies import Listeners, LiveShare, ServerClock, Sessions
 from datacat.api.gate import Gate
 from datacat.api.openapi import STREAM, problems
-from datacat.api.queries import AskedScope, one_of, several_of
+from datacat.api.queries import AskedNames, one_of, several_of
 from datacat.model.clock import Clock
 from datacat.model.errors import DatacatError
 from datacat.query import sessions
@@ -74,7 +74,7 @@ LeastLevel = Annotated[
 def follow_all(
     request: AnyRequest,
     hub: Listeners,
-    within: AskedScope,
+    of: AskedNames,
     kind: Annotated[str | None, QueryParameter(description=f"{_KINDS} All but metric without it.")] = None,
     level: LeastLevel = "debug",
     last_id: LastId = None,
@@ -86,9 +86,9 @@ def follow_all(
     wanted = Filter(
         kinds=_kinds(kind) or _BY_DEFAULT,
         least_level=_rank(level),
-        product=within.product,
-        version=within.version,
-        environment=within.environment,
+        product=of.product,
+        version=of.version,
+        environment=of.environment,
     )
     reader = hub.subscribe(wanted, last_id)
     return EventStream(Sender(hub, reader, _of_all(hub, reader), _key_of(request)))

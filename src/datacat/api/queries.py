@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
+from msgspec.structs import replace
 
 from datacat.model.errors import InvalidInput, KeyForbids, UnknownSession
 from datacat.model.ids import parse_session_id
@@ -13,6 +14,9 @@ from datacat.store.asked import Scope
 from datacat.wire.timestamps import parse_moment
 
 T = TypeVar("T", bound=str)
+
+AskedNames = NamedDependency[SkipValidation[Scope]]
+"""Handlers ask for it as ``of``; see :func:`provide_names`."""
 
 AskedScope = NamedDependency[SkipValidation[Scope]]
 """Handlers ask for it as ``within``; see :func:`provide_scope`."""
@@ -25,13 +29,26 @@ StatusList = Annotated[
 _MOMENT = "RFC 3339, or seconds, milliseconds or microseconds since 1970."
 
 
-async def provide_scope(
+async def provide_names(
     request: Request[Any, Any, Any],
     product: Annotated[str | None, QueryParameter(description="Of this product alone; * for all.")] = None,
     version: Annotated[str | None, QueryParameter(description="Of this version alone; * for all.")] = None,
     environment: Annotated[
         str | None, QueryParameter(description="Of this environment alone; * for all.")
     ] = None,
+) -> Scope:
+    """Which sessions, whenever they were; what is empty asks for all, as does a lone star.
+
+    A key for one product asks for that.
+    """
+    asked, bound = named(product), request.auth.product
+    if bound is not None and asked not in (None, bound):
+        raise KeyForbids.of_product(asked, bound)
+    return Scope(product=bound or asked, version=named(version), environment=named(environment))
+
+
+async def provide_scope(
+    of: AskedNames,
     since: Annotated[
         str | None, QueryParameter(name="from", description=f"From this moment on: {_MOMENT}")
     ] = None,
@@ -39,17 +56,9 @@ async def provide_scope(
         str | None, QueryParameter(name="to", description=f"Before this moment: {_MOMENT}")
     ] = None,
 ) -> Scope:
-    """Which sessions, and which time; what is empty asks for all, as does a lone star.
-
-    A key for one product asks for that.
-    """
-    asked, bound = named(product), request.auth.product
-    if bound is not None and asked not in (None, bound):
-        raise KeyForbids.of_product(asked, bound)
-    return Scope(
-        product=bound or asked,
-        version=named(version),
-        environment=named(environment),
+    """Which sessions, and which time."""
+    return replace(
+        of,
         since=parse_moment(since, field="from") if since else None,
         until=parse_moment(until, field="to") if until else None,
     )
