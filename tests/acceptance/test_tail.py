@@ -10,6 +10,7 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
+import urllib3
 
 from datacat.client.api import DatacatClient
 
@@ -126,6 +127,15 @@ def test_tail_as_json_goes_on_after_the_service_was_away_and_says_so(service):
         assert running.complaint() == "connected again"
         assert json.loads(running.line())["data"]["name"] == "two"
         assert running.interrupt() == (0, "")
+
+
+def test_tail_of_a_session_that_is_removed_says_so_and_ends(service):
+    session_id = DatacatClient(service.url).register_session("editor")
+    with tail(service, session_id) as running:
+        assert "active" in running.line()
+        assert urllib3.request("DELETE", f"{service.url}/api/sessions/{session_id}").status == 200
+        assert "the session was removed" in running.complaint()
+        assert running.process.wait(30) == 1
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,31 @@ def test_a_reader_who_has_gone_is_forgotten_at_once(small):
     wait_for(lambda: small.hub.readers == 0)
 
 
+def test_a_session_that_is_removed_ends_its_streams_and_no_others(small):
+    api = Api(small.url)
+    gone, kept = api.create(), api.create()
+    with (
+        following(small.url, f"/api/sessions/{gone}/live") as stream,
+        following(small.url, f"/api/sessions/{kept}/live") as other,
+    ):
+        assert api.call("DELETE", f"/api/sessions/{gone}")[0] == 200
+        event, cut = stream.to_the_end()[-1]
+        assert (event, cut["reason"]) == ("cut", "removed")
+        api.call("POST", f"/api/sessions/{kept}/events", {"name": "still here"})
+        assert [event for event, _ in other.take(2)] == ["session", "event"]
+
+
+def test_a_session_that_goes_for_its_age_ends_its_streams_at_the_next_sign_of_life(small, monkeypatch):
+    monkeypatch.setattr(live, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(small.hub, "removed", lambda _: None)
+    api = Api(small.url)
+    session_id = api.create()
+    with following(small.url, f"/api/sessions/{session_id}/live") as stream:
+        assert api.call("DELETE", f"/api/sessions/{session_id}")[0] == 200
+        event, cut = stream.to_the_end()[-1]
+        assert (event, cut["reason"]) == ("cut", "removed")
+
+
 def test_one_reader_too_many_is_asked_to_come_later(small):
     small.hub._most_readers = 1
     with following(small.url, "/api/live"):

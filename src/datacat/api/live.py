@@ -19,10 +19,10 @@ from datacat.api.gate import Gate
 from datacat.api.openapi import STREAM, problems
 from datacat.api.queries import AskedNames, one_of, several_of
 from datacat.model.clock import Clock
-from datacat.model.errors import DatacatError
+from datacat.model.errors import DatacatError, UnknownSession
 from datacat.query import sessions
 from datacat.query.following import Following, parse_position
-from datacat.query.gaps import STOPPING, TOO_SLOW, Cut
+from datacat.query.gaps import REMOVED, STOPPING, TOO_SLOW, Cut
 from datacat.query.live import Hub, Overtaken, Reader, Watch
 from datacat.query.news import KINDS, LEVELS, Filter, Kind
 from datacat.query.share import Share
@@ -215,13 +215,17 @@ async def _of_session(
                 session, changed = watch.take()
                 chunk = await look(partial(following.read, session, clock.now(), problems=changed))
             if not chunk and loop.time() >= quiet_until:
-                chunk = sse.heartbeat(str(following.position))
+                # What went for its age was told to nobody, and is looked for.
+                chunk = await look(partial(following.read, None, clock.now(), problems=False))
+                chunk = chunk or sse.heartbeat(str(following.position))
             if chunk:
                 yield chunk
                 quiet_until = loop.time() + HEARTBEAT
             if not following.behind:
                 await asyncio.sleep(PAUSE)
         yield _cut(STOPPING, str(following.position))
+    except UnknownSession:
+        yield _cut(REMOVED, str(following.position))
     except DatacatError as error:
         yield _cut(Cut("failed", str(error)), str(following.position))
 

@@ -10,7 +10,7 @@ from litestar.response import Stream
 from datacat.api import openapi
 from datacat.api.answer import answer
 from datacat.api.body import read_body
-from datacat.api.dependencies import Ingest, Removing, ServerClock, Sessions
+from datacat.api.dependencies import Ingest, Listeners, Removing, ServerClock, Sessions
 from datacat.api.queries import AskedScope, StatusList, known_id, named, one_of, statuses_of
 from datacat.api.stream import stream
 from datacat.api.submit import commit, done
@@ -117,7 +117,9 @@ class SessionsController(Controller):
         status_code=200,
         responses={**openapi.answers(Ok, "It is gone."), **openapi.problems(404, 503)},
     )
-    async def delete_session(self, session_id: str, reader: Sessions, janitor: Removing) -> Ok:
+    async def delete_session(
+        self, session_id: str, reader: Sessions, janitor: Removing, hub: Listeners
+    ) -> Ok:
         """Remove a session for good, with all that it recorded. Needs a key with the scope admin.
 
         It is gone with the answer; its rows are taken away, and their space is free, shortly after.
@@ -125,6 +127,7 @@ class SessionsController(Controller):
         session = await asyncio.to_thread(sessions.find, reader, known_id(session_id))
         if not await janitor.remove([session.id], "asked"):
             raise UnknownSession(session.id)
+        hub.removed(session.id)
         janitor.wake()
         return Ok()
 

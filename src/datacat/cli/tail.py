@@ -16,6 +16,7 @@ from datacat.cli.service import (
     Url,
     as_text,
     day_and_time,
+    fail,
     fail_because,
     program_of,
     safe,
@@ -103,6 +104,8 @@ def _follow(
 ) -> None:
     earlier = _EARLIER if session_id is not None else 0
     for message in client.follow(session_id, kinds=[kind], level=level, last=earlier, **filters):
+        if message.kind == "cut" and message.data["reason"] == "removed":
+            fail(str(message.data["detail"]))
         if message.kind in ("connected", "disconnected", "cut"):
             _say(message)
         elif as_json:

@@ -142,7 +142,7 @@ class Following:
         """The next messages, as they travel; empty when there are none.
 
         Args:
-            session: as the last commit left it; None for no newer one than is known.
+            session: as the last commit left it; None to look for it in the store.
             now: microseconds since the epoch.
             problems: whether they may have changed.
 
@@ -151,7 +151,9 @@ class Following:
         """
         before = self._session
         # What is told of a commit may come after what that commit wrote has been read.
-        if session is None or _age(session) < _age(before):
+        if session is None:
+            session = find(self._reader, self._id)
+        if _age(session) < _age(before):
             session = before
         self._session = session
         messages = self._read_rows(session)

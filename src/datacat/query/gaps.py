@@ -23,7 +23,7 @@ class Gap(Struct, rename={"since": "from"}, omit_defaults=True, kw_only=True):
 
 
 class Cut(Struct):
-    """The last message of a stream: ``reason`` is ``too_slow``, ``stopping`` or ``failed``."""
+    """The last message of a stream: ``reason`` is ``too_slow``, ``stopping``, ``removed`` or ``failed``."""
 
     reason: str
     detail: str
@@ -31,6 +31,7 @@ class Cut(Struct):
 
 TOO_SLOW: Final = Cut("too_slow", "more came than was read")
 STOPPING: Final = Cut("stopping", "the service is stopping")
+REMOVED: Final = Cut("removed", "the session was removed, and there is nothing more to follow")
 
 
 _DETAILS: Final = {

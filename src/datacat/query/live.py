@@ -19,7 +19,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from datacat.model.clock import Clock
-from datacat.model.errors import Busy, InvalidInput
+from datacat.model.errors import Busy, InvalidInput, UnknownSession
 from datacat.model.fold import Folded
 from datacat.model.session import Session
 from datacat.query.gaps import Gap, gap_of
@@ -128,6 +128,7 @@ class Watch:
         self.session_id = session_id
         self._session: Session | None = None
         self._problems = False
+        self._removed = False
         self.ready = asyncio.Event()
 
     def tell(self, folded: Folded) -> None:
@@ -136,8 +137,19 @@ class Watch:
         self._problems |= bool(folded.problems)
         self.ready.set()
 
+    def tell_removed(self) -> None:
+        """There is no more."""
+        self._removed = True
+        self.ready.set()
+
     def take(self) -> tuple[Session | None, bool]:
-        """The session as the last commit left it, None for no commit yet, and whether problems have changed."""
+        """The session as the last commit left it, None for no commit yet, and whether problems have changed.
+
+        Raises:
+            UnknownSession: it was removed.
+        """
+        if self._removed:
+            raise UnknownSession(self.session_id)
         problems, self._problems = self._problems, False
         self.ready.clear()
         return self._session, problems
@@ -281,6 +293,11 @@ class Hub:
                     reached.update(covers)
                     self._tell(folded, covers)
             self._wake(last, reached)
+
+    def removed(self, session_id: str) -> None:
+        """Tell whoever follows that session: nobody commits a removal."""
+        for watch in self._watches.get(session_id, ()):
+            watch.tell_removed()
 
     def close(self) -> None:
         """The service is stopping: every stream ends."""

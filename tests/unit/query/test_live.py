@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from datacat.model.errors import Busy, InvalidInput
+from datacat.model.errors import Busy, InvalidInput, UnknownSession
 from datacat.model.fold import fold
 from datacat.model.records import Batch, End, Event, Metric, Origin, Start
 from datacat.query.live import LINGER, MOST_TOLD, PERIOD, Hub, Overtaken
@@ -267,6 +267,16 @@ def test_a_watch_is_told_of_its_own_session_alone():
     assert (session.events, problems) == (1, False)
     stage.commit(Event(time=2, name="application_appears_hung"))
     assert watch.take() == (stage.known[ID], True)
+
+
+def test_a_watch_is_told_that_its_session_is_removed_whatever_is_committed_then():
+    stage = Stage()
+    watch, other = stage.hub.watch(ID), stage.hub.watch(ID[:-1] + "2")
+    stage.hub.removed(ID)
+    assert (watch.ready.is_set(), other.ready.is_set()) == (True, False)
+    stage.events(1)
+    with pytest.raises(UnknownSession):
+        watch.take()
 
 
 def test_at_the_stop_everybody_is_woken_and_nobody_is_let_in():
