@@ -105,6 +105,14 @@ def test_a_service_that_knows_the_key_not_is_told_from_one_that_wants_one(tmp_pa
         assert list(doctor(tmp_path, "--url", url, "--port", 0, DATACAT_KEY="k")) == ["key_refused"]
 
 
+@pytest.mark.parametrize(
+    ("key", "found"), [("ключ", "key_malformed"), ("two words", "key_malformed"), ("k\n", "key_refused")]
+)
+def test_a_key_that_cannot_be_one_is_told_from_one_with_a_line_break_behind_it(tmp_path, key, found):
+    with answering(401) as url:
+        assert list(doctor(tmp_path, "--url", url, "--port", 0, DATACAT_KEY=key)) == [found]
+
+
 def test_a_clock_that_is_off_is_told(tmp_path):
     about = b'{"info": {"title": "datacat", "version": "0.1.0"}}'
 

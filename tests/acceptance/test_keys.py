@@ -1,7 +1,10 @@
 """A program and a service that asks for keys."""
 
+import os
+
 import pytest
 from tests.api.test_keys import make
+from tests.forks import run_datacat
 
 import datacat
 from datacat.client.api import DatacatClient
@@ -29,6 +32,27 @@ def test_a_program_shows_its_key_and_one_without_loses_nothing(service, journals
 def test_a_key_that_cannot_be_one_is_refused_where_it_is_set():
     with pytest.raises(ValueError, match="datacat keys create"):
         datacat.create_session("http://localhost:1", key="two words")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sessions",),
+        ("show", "01934f5e"),
+        ("tail",),
+        ("event", "saved", "--session", "01934f5e"),
+        ("flush", "--journal-dir", "."),
+        ("run", "--", "true"),
+        ("grafana", "provision", "grafana"),
+    ],
+)
+def test_a_command_tells_in_a_line_that_its_key_cannot_be_one(tmp_path, command):
+    done = run_datacat(*command, cwd=tmp_path, environ={**os.environ, "DATACAT_KEY": "ключ"})
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "DATACAT_KEY" in line
+    assert "datacat keys create" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_is_shown_to_its_own_server_alone():

@@ -22,8 +22,8 @@ _NO_WORD: Final = re.compile(r"[^A-Za-z0-9 .,:+_-]")
 
 def session_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids that begin so, each with what tells it from others; none where the service does not answer."""
-    client = DatacatClient(context.params.get("url") or DEFAULT_URL, timeout=_TIMEOUT)
     try:
+        client = DatacatClient(context.params.get("url") or DEFAULT_URL, timeout=_TIMEOUT)
         sessions = client.get_sessions(limit=_OFFERED)["sessions"]
     except (DatacatError, LookupError, ValueError):
         return []

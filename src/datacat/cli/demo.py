@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datacat.cli.service import STYLES
+from datacat.cli.service import STYLES, client_of
 from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
 
@@ -58,7 +58,7 @@ def demo(
         ):
             console.print(f"datacat records on [bold]{url}[/] — three programs start now\n")
             with _programs(examples, url, folder) as running:
-                client = DatacatClient(url)
+                client = client_of(url)
                 seen = _follow(console, client, running, lambda: _deliver_leftovers(folder))
             _summarise(console, client, seen, url)
             if sys.stdout.isatty() if stay is None else stay:
@@ -102,7 +102,7 @@ def _service(console: Console, port: int, folder: str) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)  # noqa: S603  # our own
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(console, process, DatacatClient(url, timeout=1), log)
+        _wait_until_ready(console, process, client_of(url, timeout=1), log)
         yield url
     finally:
         _stop(process)

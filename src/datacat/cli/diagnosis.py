@@ -38,6 +38,8 @@ class Service(Struct, frozen=True, kw_only=True):
     clock_ahead: float | None = None
     """Seconds by which this machine's clock is ahead of the service's; None where it told no time."""
     has_key: bool = False
+    bad_key: bool = False
+    """Whether one is set that cannot be sent; it was asked without."""
 
 
 class Port(Struct, frozen=True, kw_only=True):
@@ -249,6 +251,13 @@ def _service(service: Service, proxies: list[str]) -> Iterator[Finding]:
     url = service.url
     waits = "what programs record waits in their journals"
     scheme, _, rest = url.partition("://")
+    if service.bad_key:
+        yield _problem(
+            "key_malformed",
+            "DATACAT_KEY holds what cannot be a key",
+            "it cannot be sent: programs that take it from there raise, and commands refuse",
+            "set it to the single word that datacat keys create printed, or unset it",
+        )
     match service.reached:
         case "no_url":
             yield _problem(
@@ -318,12 +327,13 @@ def _answer(service: Service, proxies: list[str]) -> Iterator[Finding]:
             "name that place itself in DATACAT_URL or --url",
         )
     elif status == 401 or (status == 403 and not service.has_key):
-        yield _problem(
-            "key_missing" if not service.has_key else "key_refused",
-            f"{url} asks for a key, and {_of_the_key(service)}",
-            "it takes nothing, and answers nothing, without",
-            "set DATACAT_KEY to a key of this service",
-        )
+        if not service.bad_key:
+            yield _problem(
+                "key_missing" if not service.has_key else "key_refused",
+                f"{url} asks for a key, and {_of_the_key(service)}",
+                "it takes nothing, and answers nothing, without",
+                "set DATACAT_KEY to a key of this service",
+            )
     elif status == 403:
         yield _note(
             "key_cannot_read",

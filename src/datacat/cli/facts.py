@@ -18,10 +18,12 @@ from typing import Any, Final
 
 import msgspec
 import urllib3
+from msgspec.structs import replace
 
 from datacat import version
 from datacat.cli.diagnosis import Database, Disk, Facts, Journals, Port, Reached, Service
 from datacat.cli.processes import holders, listener
+from datacat.client.arguments import checked_key
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import SET_ASIDE, journal_root, leftover_folders, open_leftover
 from datacat.client.transport import USER_AGENT, reason_of
@@ -45,7 +47,11 @@ def gather(url: str, flags: Mapping[str, Any], config: Path | None, environ: Map
         config: the service's settings file.
         environ: the environment.
     """
-    service = ask(url, environ.get("DATACAT_KEY"))
+    try:
+        key, bad_key = checked_key(environ.get("DATACAT_KEY")), False
+    except ValueError:
+        key, bad_key = None, True
+    service = replace(ask(url, key), bad_key=bad_key)
     settings, settings_error = _settings(flags, environ, config)
     serves_here = settings is not None and (
         settings != Settings() or Path(settings.database).exists() or _is_local(url)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from datacat.cli.service import url_option
+from datacat.cli.service import url_option, usable_key
 from datacat.client.delivery import Delivery, Step
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import Leftover, journal_root, set_aside
@@ -67,6 +67,7 @@ def flush(
 
 
 def _deliver_all(console: Console, root: Path, url: str | None) -> _Result:
+    key = usable_key(os.environ.get("DATACAT_KEY"))
     result = _Result()
     unreachable: set[str] = set()
 
@@ -85,7 +86,7 @@ def _deliver_all(console: Console, root: Path, url: str | None) -> _Result:
             delivery = delivery_of(
                 leftover,
                 SystemClock(),
-                HttpTransport(target, leftover.about.origin, os.environ.get("DATACAT_KEY")),
+                HttpTransport(target, leftover.about.origin, key),
             )
             try:
                 delivered = _deliver(progress, leftover, delivery)

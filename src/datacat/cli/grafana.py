@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from datacat.cli.service import url_option
+from datacat.cli.service import url_option, usable_key
 from datacat.grafana.provisioning import CRASH_FREE_BELOW, PLUGIN, PLUGIN_VERSION, files
 from datacat.wire.codec import encode
 
@@ -49,7 +49,10 @@ def provision(
     """Write the data source, the dashboards and the alert rules, for Grafana to read when it starts."""
     console = Console(highlight=False, stderr=as_json)
     written = files(
-        url, key=key, seen_at=seen_at or str(directory.absolute()), crash_free_below=crash_free_below
+        url,
+        key=usable_key(key),
+        seen_at=seen_at or str(directory.absolute()),
+        crash_free_below=crash_free_below,
     )
     try:
         for name, text in written.items():

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from datacat.cli.completion import session_ids
-from datacat.cli.service import DEFAULT_URL, Url, fail, fail_because
+from datacat.cli.service import DEFAULT_URL, Url, client_of, fail, fail_because
 from datacat.client.api import DatacatClient
 from datacat.client.claim import offered_by
 from datacat.model.errors import RequestFailed
@@ -141,7 +141,7 @@ def _record(session: str | None, url: str, call: Callable[[DatacatClient, str], 
     of = session or of_run
     if of is None:
         fail("of which session? Pass --session ID, or run this within: datacat run -- PROGRAM")
-    client = DatacatClient(url)
+    client = client_of(url)
     try:
         of = _whole(client, of)
         try:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from datacat.client.arguments import checked_key, checked_url, label, tag_list
+from datacat.cli.service import usable_key
+from datacat.client.arguments import checked_url, label, tag_list
 from datacat.client.options import DEFAULT_URL, Options
 from datacat.model.clock import SystemClock
 
@@ -43,7 +44,7 @@ def run(
     try:
         program = Program(
             command=command,
-            options=Options(url=checked_url(target), key=checked_key(os.environ.get("DATACAT_KEY"))),
+            options=Options(url=checked_url(target), key=usable_key(os.environ.get("DATACAT_KEY"))),
             product=label(product, "--product"),
             version=label(version, "--version"),
             environment=label(environment, "--environment"),

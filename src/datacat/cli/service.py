@@ -1,12 +1,14 @@
 """What the commands that ask a running service have in common."""
 
+import os
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from datacat.client.arguments import checked_url
+from datacat.client.api import DatacatClient
+from datacat.client.arguments import checked_key, checked_url
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.wire.codec import encode
 
@@ -52,10 +54,27 @@ def safe(value: Any) -> str:
     return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value)))
 
 
-def fail(message: str) -> NoReturn:
-    """Say what went wrong on standard error, and leave with 1."""
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say what went wrong on standard error, and leave with this code: 2 for what was typed."""
     Console(stderr=True, highlight=False).print(f"[red]datacat: {safe(message)}[/]", soft_wrap=True)
-    raise typer.Exit(1)
+    raise typer.Exit(code)
+
+
+def usable_key(key: str | None) -> str | None:
+    """The key of ``DATACAT_KEY``, or of the option that takes its place; whoever typed it is told where it is none."""
+    try:
+        return checked_key(key)
+    except ValueError:
+        fail(
+            "DATACAT_KEY (or --key, where that is an option) holds what cannot be a key: set it to the single word that "
+            "datacat keys create printed, or unset it",
+            2,
+        )
+
+
+def client_of(url: str, *, timeout: float = 10.0) -> DatacatClient:
+    """What asks the service at ``url``, with the key of the environment."""
+    return DatacatClient(url, key=usable_key(os.environ.get("DATACAT_KEY")), timeout=timeout)
 
 
 def fail_because(error: RequestFailed, url: str, session_id: str | None = None) -> NoReturn:

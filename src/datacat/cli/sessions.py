@@ -10,8 +10,16 @@ from rich.padding import Padding
 from rich.text import Text
 
 from datacat.cli.options import AsJson
-from datacat.cli.service import DEFAULT_URL, STYLES, Url, day_and_time, fail_because, program_of, safe
-from datacat.client.api import DatacatClient
+from datacat.cli.service import (
+    DEFAULT_URL,
+    STYLES,
+    Url,
+    client_of,
+    day_and_time,
+    fail_because,
+    program_of,
+    safe,
+)
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.periods import parse_period
 from datacat.store.asked import Sort
@@ -71,7 +79,7 @@ def sessions(
         "from": since and moment(since, now, "--since"),
         "to": until and moment(until, now, "--until"),
     }
-    client = DatacatClient(url)
+    client = client_of(url)
     console = Console(highlight=False)
     cursor: str | None = None
     counts: JsonObject = {}

@@ -16,13 +16,13 @@ from datacat.cli.service import (
     STYLES,
     Url,
     as_text,
+    client_of,
     fail_because,
     program_of,
     safe,
     short,
     time_of_day,
 )
-from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
 from datacat.model.state import ABSENT, differences
 from datacat.wire.codec import encode
@@ -49,7 +49,7 @@ def show(
 ) -> None:
     """Show how a session went: the verdict, where it stood, its last words."""
     try:
-        dossier = DatacatClient(url).get_dossier(session_id)
+        dossier = client_of(url).get_dossier(session_id)
     except RequestFailed as error:
         fail_because(error, url, session_id)
     if as_json:

@@ -15,6 +15,7 @@ from datacat.cli.service import (
     STYLES,
     Url,
     as_text,
+    client_of,
     day_and_time,
     fail,
     fail_because,
@@ -70,7 +71,7 @@ def tail(
     as_json: AsJson = False,
 ) -> None:
     """Show what happens as it happens, in one session or in all, until Ctrl-C. With --json, a message to a line."""
-    client = DatacatClient(url)
+    client = client_of(url)
     console = Console(highlight=False, soft_wrap=True)
     filters: dict[str, Any] = {"product": product, "version": version, "environment": environment}
     if session_id is not None and any(filters.values()):

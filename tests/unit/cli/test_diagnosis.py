@@ -86,6 +86,8 @@ def test_where_all_is_well_nothing_is_found():
             "DATACAT_KEY is revoked",
         ),
         (with_service(status=403), "key_missing", "none is set"),
+        (with_service(bad_key=True), "key_malformed", "cannot be a key"),
+        (with_service(status=401, bad_key=True), "key_malformed", "cannot be a key"),
         (with_service(status=502, is_datacat=False), "proxy", "with 502"),
         (with_service(status=503, is_datacat=False), "proxy", "with 503"),
         (with_service(status=407), "proxy", "with 407"),
