@@ -52,6 +52,22 @@ session.end()
     assert {each["parent_session_id"] for each in workers.values()} == {parent["id"]}
 
 
+def test_a_program_that_closes_all_its_files_goes_on(watched):
+    code = """
+import datacat, os, sys, time
+session = datacat.create_session(product="daemon")
+session._watchdog.wait(30)
+os.closerange(3, 256)
+time.sleep(0.6)
+session.log_event("still there")
+sys.exit(3)
+"""
+    run(code, watched.url)
+    wait_until_nobody_watches()
+    (session,) = sessions_of(watched.url, "daemon")
+    assert (session["status"], session["cause"]) == ("crashed", "exit_code")
+
+
 def test_a_program_that_becomes_another_has_ended_and_the_other_is_a_session_of_its_own(watched):
     code = """
 import datacat, os, sys

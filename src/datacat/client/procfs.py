@@ -93,6 +93,11 @@ def start_time(process: int) -> int:
     return int(fields[19]) if len(fields) > 19 else 0
 
 
+def memory(process: int) -> tuple[str, ...]:
+    """Where its code and its stack begin: another program in the same process has others; empty when it is gone."""
+    return tuple(_stat(process)[23:26])
+
+
 def wait_status(process: int) -> int | None:
     """How a process that is not yet waited for ended, as ``os.waitpid`` would say it."""
     fields = _stat(process)

@@ -102,11 +102,19 @@ class Watch:
         """Until the program of this pidfd has ended, and what there is to say of it is delivered or written down."""
         poll = select.poll()
         poll.register(process, select.POLLIN)
-        poll.register(self._settings["ended"], 0)  # its other end goes with the program: POLLHUP
-        while not (ended := dict(poll.poll(INTERVAL * 1000))):
-            self._look(process)
-        died = time.monotonic()
-        replaced = process not in ended and not procfs.exiting(self._settings["pid"])
+        pid, pipe = self._settings["pid"], self._settings["ended"]
+        poll.register(pipe, 0)  # its other end goes with the program: POLLHUP
+        program = procfs.memory(pid)
+        while True:
+            ended = dict(poll.poll(INTERVAL * 1000))
+            died = time.monotonic()
+            replaced = bool(ended) and process not in ended and not procfs.exiting(pid)
+            if replaced and procfs.memory(pid) == program:  # it has closed all its files, as a daemon does
+                poll.unregister(pipe)
+            elif ended:
+                break
+            else:
+                self._look(process)
         if not replaced:  # the pipe may be faster than the process
             select.select([process], [], [])
         self.bury(None if replaced else self._wait_status(process), died, replaced=replaced)
