@@ -44,6 +44,16 @@ TOLD: list[dict[str, Any]] = [
     {"type": "state", "merge": {"window": {"open": ["w2"]}}},
     {"type": "metric", "name": "fps", "value": 59.8, "tags": ["scene:menu"]},
     {"type": "event", "name": "saved", "message": "to \x1b[2J disk", "data": {"path": "a.txt"}},
+    {
+        "type": "event",
+        "name": "uncaught_exception",
+        "level": "error",
+        "message": "boom",
+        "data": {
+            "thread": "loader",
+            "traceback": "Traceback:\n  File worker.py, line 8, in load\nValueError: boom",
+        },
+    },
     {"type": "event", "name": "application_appears_hung", "level": "error", "data": HANG},
     {
         "type": "exit",
@@ -51,7 +61,7 @@ TOLD: list[dict[str, Any]] = [
         "data": {"signal": 9, "stderr": "line one\nthe last line\n", "resource_usage": USED},
     },
 ]
-SECONDS = [0, 1, 60, 60, 60, 62, 72]
+SECONDS = [0, 1, 60, 60, 60, 61, 62, 72]
 
 
 @pytest.fixture
@@ -90,6 +100,7 @@ def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed
         '12:01:00.000Z saved to �[2J disk {"path":"a.txt"}',
         '- /window/open ["w1"]',
         '+ /window/open ["w2"]',
+        "File worker.py, line 8, in load",
         "fps {scene:menu} ▁ 59.8",
     ):
         assert line in lines, done.stdout

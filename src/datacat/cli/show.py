@@ -32,6 +32,7 @@ JsonObject = dict[str, Any]
 _HANGS: Final = 3
 _EVENTS: Final = 20
 _LINES: Final = 40
+_TRACE_LINES: Final = 9
 _BARS: Final = "▁▂▃▄▅▆▇█"
 
 _TEXTS: Final = ("traceback", "dump", "stderr")
@@ -61,7 +62,7 @@ def show(
     _verdict(console, dossier["verdict"], session)
     _hangs(console, session["hangs"])
     _exit(console, session["exit"])
-    _events(console, dossier["events"])
+    _events(console, dossier["events"], (session["exit"] or {}).get("traceback"))
     _state(console, dossier["state_before"], session["state"])
     _metrics(console, dossier["metrics"])
 
@@ -174,7 +175,8 @@ def _in_words(value: Any) -> str:
     return ", ".join(f"{str(key).replace('_', ' ')} {as_text(each)}" for key, each in value.items())
 
 
-def _events(console: Console, events: list[JsonObject]) -> None:
+def _events(console: Console, events: list[JsonObject], told: Any) -> None:
+    """The last; with the end of each traceback but the one that was told already."""
     if not events:
         return
     _heading(console, "Its last events", "")
@@ -185,6 +187,9 @@ def _events(console: Console, events: list[JsonObject]) -> None:
         console.print(
             f"  [dim]{time_of_day(event['timestamp'])}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}"
         )
+        if isinstance(trace := event["data"].get("traceback"), str) and trace != told:
+            for line in trace.rstrip().splitlines()[-_TRACE_LINES:]:
+                console.print(f"    [dim]{safe(line.expandtabs())}[/]")
 
 
 def _state(console: Console, before: JsonObject, state: JsonObject) -> None:

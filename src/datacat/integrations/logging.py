@@ -11,6 +11,12 @@ from datacat.model import limits
 _OUR_OWN = ("datacat", "urllib3")
 
 
+_OF_EVERY_RECORD = frozenset(
+    {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "logger", "exception"}
+)
+"""Whatever else a record has was given as ``extra``."""
+
+
 class _NoLock:
     """What logging asks of a lock, without any waiting."""
 
@@ -73,6 +79,7 @@ def _data(record: logging.LogRecord) -> dict[str, Any]:
         "function": record.funcName,
         "thread": record.threadName,
     }
+    data |= {key: value for key, value in record.__dict__.items() if key not in _OF_EVERY_RECORD}
     if record.exc_info and record.exc_info[1]:
         data["exception"] = describe(record.exc_info[1])
     return data

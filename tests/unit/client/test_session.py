@@ -227,7 +227,7 @@ def test_log_records_become_events_and_our_own_are_left_out():
         logger.addHandler(handler)
         logging.getLogger("datacat.client").addHandler(handler)
         logger.debug("not this")
-        logger.warning("disk at %d %%", 93)
+        logger.warning("disk at %d %%", 93, extra={"drive": "c", "logger": "mine"})
         try:
             raise OSError("gone")
         except OSError:
@@ -240,6 +240,7 @@ def test_log_records_become_events_and_our_own_are_left_out():
         ("editor.files", "warning", "disk at 93 %"),
         ("editor.files", "error", "could not save"),
     ]
+    assert (events[0]["data"]["drive"], events[0]["data"]["logger"]) == ("c", "editor.files")
     assert events[1]["data"]["exception"]["type"] == "OSError"
 
 
