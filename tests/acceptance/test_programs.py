@@ -1,6 +1,7 @@
 """How programs end, and what is known of them then."""
 
 import sys
+import time
 import uuid
 
 import pytest
@@ -74,6 +75,75 @@ def test_an_uncaught_exception_that_cannot_say_what_it_is_is_recorded_like_any(r
     assert names(session) == ["uncaught_exception"] * 2
     assert all("in fail" in event["data"]["traceback"] for event in session["events"])
     assert (session["status"], session["cause"]) == ("crashed", "exception")
+
+
+LATER_HOOKS = {
+    "one that prints": "sys.excepthook = lambda kind, error, trace: print('prettier', error, file=sys.stderr)\n",
+    "of rich": "from rich.traceback import install; install()\n",
+    "of typer": "import typer; app = typer.Typer()\n@app.command()\ndef main(): fail()\nfail_later = app\n",
+}
+
+
+@pytest.mark.parametrize("hook", LATER_HOOKS.values(), ids=LATER_HOOKS)
+def test_an_uncaught_exception_is_recorded_though_another_hook_stands_in_the_place_of_ours(record, hook):
+    code = "def fail(): raise ValueError('boom')\n" + hook + "globals().get('fail_later', fail)()"
+    done, (session,) = record(code)
+    assert done.returncode == 1
+    assert "boom" in done.stderr
+    assert (session["status"], session["cause"], session["exit"]["type"]) == (
+        "crashed",
+        "exception",
+        "ValueError",
+    )
+    assert names(session) == ["uncaught_exception"]
+
+
+def test_an_exception_that_a_shell_has_noted_down_has_ended_nothing(record):
+    code = """
+def shell():
+    try: 1 / 0
+    except ZeroDivisionError as error: sys.last_value = error
+shell()
+"""
+    done, (session,) = record(code)
+    assert (done.returncode, session["status"], session["events"]) == (0, "ended", [])
+
+
+def test_a_thread_that_exits_is_as_silent_as_ever(record):
+    done, (session,) = record("t = threading.Thread(target=lambda: sys.exit(5)); t.start(); t.join()")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (session["status"], session["events"]) == ("ended", [])
+
+
+def test_the_words_that_a_program_leaves_with_are_the_verdict(record):
+    done, (session,) = record("sys.exit('no config file')")
+    assert (done.returncode, done.stderr) == (1, "no config file\n")
+    assert session["exit"] == {
+        "cause": "exit_code", "exit_code": 1, "message": "left with exit code 1", "said": "no config file",
+    }  # fmt: skip
+
+
+def test_a_block_that_was_called_off_has_not_crashed(record):
+    code = """
+import asyncio
+async def job():
+    with session: await asyncio.sleep(10)
+async def main():
+    try: await asyncio.wait_for(job(), 0.1)
+    except TimeoutError: pass
+asyncio.run(main())
+"""
+    _, (session,) = record(code)
+    assert (session["status"], session["cause"], session["events"]) == ("ended", "clean", [])
+
+
+def test_of_a_deep_recursion_the_innermost_frames_are_told_soon(record):
+    code = "sys.setrecursionlimit(60_000)\ndef f(n): return f(n + 1)\nf(0)"
+    began = time.monotonic()
+    _, (session,) = record(code)
+    assert time.monotonic() - began < 10
+    assert (session["cause"], session["exit"]["type"]) == ("exception", "RecursionError")
+    assert session["exit"]["traceback"].count("in f") <= 300
 
 
 def test_a_program_that_is_killed_is_not_ended_by_us(record):

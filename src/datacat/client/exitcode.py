@@ -9,23 +9,37 @@ seen from outside alone.
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-_code: int | None = None
+from datacat.client.text import text_of
+
+
+class Left(NamedTuple):
+    """With which exit code, and with what words to whoever started the program."""
+
+    code: int
+    words: str = ""
+
+
+_left: Left | None = None
 
 
 class Leaving(SystemExit):
     """What ``sys.exit`` raises."""
 
     @property
-    def code(self) -> Any:  # type: ignore[override]  # the interpreter reads it as an attribute
+    def code(self) -> Any:
         """The exit code, or what is to be printed instead."""
-        given = self.args[0] if len(self.args) == 1 else self.args or None
+        given = self.__dict__.get("given", self.args[0] if len(self.args) == 1 else self.args or None)
         try:
             sys._getframe(1)  # noqa: SLF001  # the only way to ask who is below
         except ValueError:
             _note(given)
         return given
+
+    @code.setter
+    def code(self, given: Any) -> None:
+        self.__dict__["given"] = given
 
 
 def number_of(given: object) -> int:
@@ -39,9 +53,18 @@ def number_of(given: object) -> int:
     return given & 0xFF if isinstance(given, int) else 1
 
 
-def left_with() -> int | None:
-    """The exit code; None where it is not known."""
-    return _code
+def left_by(given: object) -> Left:
+    """What ``SystemExit.code`` comes to.
+
+    >>> left_by(3), left_by("no such file")
+    (Left(code=3, words=''), Left(code=1, words='no such file'))
+    """
+    return Left(number_of(given), "" if given is None or isinstance(given, int) else text_of(given))
+
+
+def left_with() -> Left | None:
+    """How the interpreter leaves; None where it is not known."""
+    return _left
 
 
 def listen(leaving_at_once: Callable[[int], None]) -> None:
@@ -67,5 +90,5 @@ def _exit(status: Any = None, /) -> NoReturn:
 
 
 def _note(given: object) -> None:
-    global _code  # the process has one
-    _code = number_of(given)
+    global _left  # the process leaves once
+    _left = left_by(given)

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from datacat.client import exitcode
+from datacat.client.exitcode import Left
 from datacat.client.text import text_of
 
 
@@ -26,8 +27,8 @@ class Listener(Protocol):
         """An exception reached the top of a thread; KeyboardInterrupt only that of the main thread."""
         ...
 
-    def on_exit(self, code: int | None) -> None:
-        """The interpreter is about to end; with which exit code, where it is known."""
+    def on_exit(self, left: Left | None) -> None:
+        """The interpreter is about to end; how, where it is known."""
         ...
 
     def on_leaving_at_once(self, code: int) -> None:
@@ -59,6 +60,13 @@ _fork_turn = threading.RLock()
 
 _forking: "list[list[Listener]]" = []
 _handled_at_fork: BaseException | None = None
+_told: BaseException | None = None
+"""The exception that our hook has seen end the program."""
+
+_CALLED_OFF: Final = frozenset({"GeneratorExit", "CancelledError", "Cancelled", "GreenletExit"})
+
+_MOST_FRAMES: Final = 300
+"""Of a traceback; a recursion has a hundred thousand, and to look up their lines takes half a minute."""
 
 
 def listen(listener: Listener) -> None:
@@ -95,8 +103,21 @@ def describe(error: BaseException) -> dict[str, Any]:
     }
 
 
+def is_called_off(error: BaseException) -> bool:
+    """Whether it is no failure, but how a coroutine is told to stop: by asyncio, trio or gevent."""
+    return not isinstance(error, Exception) and any(
+        each.__name__ in _CALLED_OFF for each in type(error).__mro__
+    )
+
+
 def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+    innermost = error.__traceback__
+    ahead = innermost
+    for _ in range(_MOST_FRAMES):
+        ahead = ahead and ahead.tb_next
+    while ahead is not None and innermost is not None:
+        ahead, innermost = ahead.tb_next, innermost.tb_next
+    return "".join(traceback.format_exception(type(error), error, innermost, limit=-_MOST_FRAMES))
 
 
 def _tell(act: Callable[[Listener], None]) -> None:
@@ -108,6 +129,8 @@ def _tell(act: Callable[[Listener], None]) -> None:
 
 def _excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        global _told  # the program ends once
+        _told = error
         if not issubclass(kind, SystemExit):
             _tell(lambda listener: listener.on_uncaught(error, "MainThread", fatal=True))
         before(kind, error, trace)
@@ -121,6 +144,10 @@ def _threading_excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
         if error is not None and not isinstance(error, SystemExit):
             name = args.thread.name if args.thread else "unknown"
             _tell(lambda listener: listener.on_uncaught(error, name, fatal=False))
+        elif (
+            error is not None
+        ):  # the hook of the interpreter knows the class itself alone, and is then silent
+            args = threading.ExceptHookArgs((SystemExit, error, args.exc_traceback, args.thread))
         before(args)
 
     return hook
@@ -132,18 +159,31 @@ def _at_exit() -> None:
         return
     error = sys.exception()
     if error is None or error is _handled_at_fork:
-        _tell(lambda listener: listener.on_exit(exitcode.left_with()))
+        left = exitcode.left_with()
+        if left is None and (error := _ended_by()) is not None:
+            _tell_uncaught(error)
+        _tell(lambda listener: listener.on_exit(left))
     elif isinstance(error, SystemExit):
-        code = exitcode.number_of(error.code)
-        _tell(lambda listener: listener.on_exit(code))
+        left = exitcode.left_by(error.code)
+        _tell(lambda listener: listener.on_exit(left))
     else:
         _tell_uncaught(error)
-        _tell(lambda listener: listener.on_exit(1))
+        _tell(lambda listener: listener.on_exit(Left(1)))
+
+
+def _ended_by() -> BaseException | None:
+    """The exception that ended the program past our hook: rich, typer and others put theirs in its place.
+
+    Shells and test runners note down those that they caught, too; but from those somebody was below.
+    """
+    error: BaseException | None = getattr(sys, "last_value", None)
+    trace = error.__traceback__ if error is not None else None
+    return error if error is not _told and trace is not None and trace.tb_frame.f_back is None else None
 
 
 def _at_os_exit(code: int) -> None:
     if _is_of_multiprocessing(3):
-        _tell(lambda listener: listener.on_exit(code))
+        _tell(lambda listener: listener.on_exit(Left(code)))
     else:
         _tell(lambda listener: listener.on_leaving_at_once(code))
 

@@ -31,6 +31,7 @@ from datacat.client.arguments import (
     tag_list,
 )
 from datacat.client.encode import encode_data, encode_object, encode_quickly, event_form
+from datacat.client.exitcode import Left
 from datacat.client.journals import left_behind
 from datacat.client.monitors import Monitors
 from datacat.client.options import Options
@@ -341,15 +342,16 @@ class Session:
         if isinstance(error, KeyboardInterrupt):
             self._exit(causes.INTERRUPTED, "interrupted from the keyboard")
         elif isinstance(error, SystemExit):
-            self._exit_with(exitcode.number_of(error.code))
+            self._exit_with(exitcode.left_by(error.code))
         else:
             data = {**hooks.describe(error), "thread": threading.current_thread().name}
             self._exit(causes.EXCEPTION, text_of(error)[: limits.MAX_MESSAGE_LENGTH], data)
 
-    def _exit_with(self, code: int, *, waiting: bool = True) -> None:
-        if code:
-            message = f"left with exit code {code}"
-            self._exit(causes.EXIT_CODE, message, {"exit_code": code}, waiting=waiting)
+    def _exit_with(self, left: Left, *, waiting: bool = True) -> None:
+        if left.code:
+            said = {"said": left.words[: limits.MAX_MESSAGE_LENGTH]} if left.words else {}
+            message = f"left with exit code {left.code}"
+            self._exit(causes.EXIT_CODE, message, {"exit_code": left.code, **said}, waiting=waiting)
         else:
             self._exit(causes.CLEAN, waiting=waiting)
 
@@ -372,7 +374,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, GeneratorExit):
+        if error is None or hooks.is_called_off(error):
             self.end()
             return
         if isinstance(error, Exception):
@@ -393,21 +395,21 @@ class Session:
             level: Level = "fatal" if fatal else "error"
             self.log_event("uncaught_exception", data, level=level, message=text_of(error))
 
-    def on_exit(self, code: int | None) -> None:
+    def on_exit(self, left: Left | None) -> None:
         """End with the program, unless it was told not to."""
         if self._ended:
             self._recorder.finish()
         elif self._fatal is not None:
             self._exit_by(self._fatal)
-        elif code or self.options.end_at_exit:
-            self._exit_with(code or 0)
+        elif (left and left.code) or self.options.end_at_exit:
+            self._exit_with(left or Left(0))
         else:
             self._recorder.finish()
 
     def on_leaving_at_once(self, code: int) -> None:
         """Write down that the program ends; nobody waits for it to be sent."""
         if self._opened and (code or self.options.end_at_exit):
-            self._exit_with(code, waiting=False)
+            self._exit_with(Left(code), waiting=False)
 
     def on_fork(self) -> None:
         """Be in the middle of nothing."""

@@ -34,6 +34,8 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
 
     >>> crash_title("signal", {"signal": 9})
     'killed by SIGKILL'
+    >>> crash_title("exit_code", {"exit_code": 1, "said": "no such file"})
+    'exit code 1: no such file'
     >>> crash_title("killed_while_hung", {}, "Queue.get (worker.py:31)")
     'killed while hung in Queue.get (worker.py:31)'
     >>> text = 'Traceback (most recent call last):\n  File "/a/b.py", line 3, in f\nValueError: 7'
@@ -45,7 +47,9 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
         case causes.SIGNAL:
             words = f"killed by {by or 'a signal'}"
         case causes.EXIT_CODE:
+            said = _short(details.get("said"))
             words = f"exit code {_short(details.get('exit_code', 'not zero'))}"
+            words += f": {said}" if said else ""
         case causes.EXCEPTION:
             message = _short(details.get("message"))
             words = _short(details.get("type")) or "exception"

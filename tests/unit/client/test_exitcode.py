@@ -21,10 +21,11 @@ def said(code):
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("sys.exit(3)", ("3", 3)),
-        ("sys.exit()", ("0", 0)),
-        ("sys.exit('a message')", ("1", 1)),
-        ("sys.exit(-1)", ("255", 255)),
+        ("sys.exit(3)", ("Left(code=3, words='')", 3)),
+        ("sys.exit()", ("Left(code=0, words='')", 0)),
+        ("sys.exit('a message')", ("Left(code=1, words='a message')", 1)),
+        ("sys.exit(-1)", ("Left(code=255, words='')", 255)),
+        ("try: sys.exit(3)\nexcept SystemExit as e: e.code = 7; raise", ("Left(code=7, words='')", 7)),
         ("", ("None", 0)),
     ],
 )
