@@ -1,5 +1,10 @@
-"""What every thread of this program is doing, now."""
+"""What every thread of this program is doing, now.
 
+What must hold: whoever asks waits for no disk, which may be what the program hangs for. So source that
+was not read before is read in a thread of its own, and after a moment told without.
+"""
+
+import contextlib
 import linecache
 import sys
 import threading
@@ -12,6 +17,13 @@ MAX_FRAMES: Final = 50
 _MAX_FRAMES_OF_OTHERS: Final = 20
 MAX_THREADS: Final = 40
 """A record has a limit; so many threads stay below it, whatever they are called."""
+
+
+_READ_WITHIN: Final = 0.2
+"""Seconds that are waited for a file with source; while that one is not there, no other is waited for."""
+
+_reading: threading.Thread | None = None
+_sourceless: set[str] = set()
 
 
 def all_stacks(first: int | None = None) -> list[dict[str, Any]]:
@@ -53,8 +65,31 @@ def frames_of(frame: FrameType | None, most: int = MAX_FRAMES) -> list[dict[str,
                 "file": code.co_filename[-200:],
                 "line": frame.f_lineno,
                 "function": code.co_qualname[-200:],
-                "code": linecache.getline(code.co_filename, frame.f_lineno or 0).strip()[:120],
+                "code": _line(code.co_filename, frame.f_lineno or 0).strip()[:120],
             }
         )
         frame = frame.f_back
     return innermost[::-1]
+
+
+def _line(file: str, number: int) -> str:
+    if not _is_read(file):
+        _read(file)
+    return linecache.getline(file, number) if _is_read(file) else ""
+
+
+def _is_read(file: str) -> bool:
+    return len(linecache.cache.get(file, ())) > 1  # an entry of one is a promise to read
+
+
+def _read(file: str) -> None:
+    global _reading  # the program has one disk that may not answer
+    if file.startswith("<") or file in _sourceless or (_reading is not None and _reading.is_alive()):
+        return
+    reading = threading.Thread(target=linecache.getlines, args=(file,), name="datacat-source", daemon=True)
+    with contextlib.suppress(RuntimeError):  # the interpreter ends
+        reading.start()
+        _reading = reading
+        reading.join(_READ_WITHIN)
+        if not reading.is_alive() and not _is_read(file):
+            _sourceless.add(file)
