@@ -50,7 +50,7 @@ def provision(
     console = Console(highlight=False, stderr=as_json)
     written = files(
         url,
-        key=usable_key(key),
+        key=usable_key(key, "--key, or DATACAT_KEY,"),
         seen_at=seen_at or str(directory.absolute()),
         crash_free_below=crash_free_below,
     )

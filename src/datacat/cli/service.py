@@ -60,14 +60,13 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def usable_key(key: str | None) -> str | None:
-    """The key of ``DATACAT_KEY``, or of the option that takes its place; whoever typed it is told where it is none."""
+def usable_key(key: str | None, named: str = "DATACAT_KEY") -> str | None:
+    """The key that stands in what is ``named`` so; whoever typed it is told where it is none."""
     try:
         return checked_key(key)
     except ValueError:
         fail(
-            "DATACAT_KEY (or --key, where that is an option) holds what cannot be a key: set it to the single word that "
-            "datacat keys create printed, or unset it",
+            f"{named} holds what cannot be a key: set it to the single word that datacat keys create printed, or leave it out",
             2,
         )
 
