@@ -68,7 +68,6 @@ def test_where_there_are_none_it_says_so(shared_service):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--status", "dead"], "status is one of active, hung, ended, crashed, lost"),
         (["--url", "http://127.0.0.1:1"], "http://127.0.0.1:1 does not answer"),
     ],
 )
@@ -85,7 +84,10 @@ def test_what_cannot_be_answered_is_told_and_leaves_with_1(shared_service, argum
         (["--since", "2024-11-23 12:00:00"], "no moment: write how long ago"),
         (["--until", "yesterday"], "--until"),
         (["--url", "localhost:8080"], "url must begin with http:// or https://"),
-        (["--sort", "best"], "'newest', 'oldest', 'ended', 'longest', 'hung'"),
+        (
+            ["--sort", "best"],
+            "Invalid value for '--sort': 'best' is not one of 'newest', 'oldest', 'ended', 'longest', 'hung'",
+        ),
     ],
 )
 def test_what_is_written_wrong_is_refused_by_its_option_before_anything_is_asked(
@@ -94,6 +96,20 @@ def test_what_is_written_wrong_is_refused_by_its_option_before_anything_is_asked
     done = sessions(shared_service, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--status", "dead"], "status is one of active, hung, ended, crashed, lost"),
+        (["--state", "step"], "state is written PATH=VALUE"),
+        (["--text", '"'], "text has no word to look for"),
+    ],
+)
+def test_what_the_service_refuses_of_what_was_typed_leaves_with_2(shared_service, arguments, told):
+    done = sessions(shared_service, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
 
 
 def test_a_moment_that_was_printed_can_be_asked_for(shared_service):

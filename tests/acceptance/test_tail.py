@@ -142,7 +142,7 @@ def test_tail_of_a_session_that_is_removed_says_so_and_ends(service):
     ("arguments", "code", "complaint"),
     [
         ([str(uuid.uuid4())], 1, "is known at"),
-        (["--kind", "strange"], 1, "kind is one of session, event"),
+        (["--kind", "strange"], 2, "kind is one of session, event"),
         (["--problems", "01934f5e"], 2, "leave out the ID"),
         (["01934f5e", "--product", "editor"], 2, "leave out --product"),
         (["--problems", "--kind", "event"], 2, "leave out --kind and --level"),

@@ -1,13 +1,27 @@
 """The commands, gathered."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from datacat.cli import db, demo, doctor, flush, grafana, keys, record, run, serve, sessions, show, tail
 from datacat.version import __version__
 
+
+class _Commands(TyperGroup):
+    """All commands; what each says of a value is said in its own words, without those of what found it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="datacat",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -77,9 +77,13 @@ def client_of(url: str, *, timeout: float = 10.0) -> DatacatClient:
 
 
 def fail_because(error: RequestFailed, url: str, session_id: str | None = None) -> NoReturn:
-    """The same, for what the service at ``url`` said, of this session where one was asked for."""
+    """The same, for what the service at ``url`` said, of this session where one was asked for.
+
+    A 422 is about what was typed.
+    """
     unknown = session_id is not None and error.code == "unknown_session"
-    fail(f"no session {session_id} is known at {url}" if unknown else error.detail)
+    message = f"no session {session_id} is known at {url}" if unknown else error.detail
+    fail(message, 2 if error.status == 422 else 1)
 
 
 def program_of(known: dict[str, Any]) -> str:
