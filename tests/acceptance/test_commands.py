@@ -86,6 +86,28 @@ def test_serve_refuses_a_file_that_is_no_database_and_leaves_it(tmp_path):
     assert file.read_text() == "my notes " * 500
 
 
+def test_serve_says_that_a_directory_is_no_database(tmp_path):
+    done = datacat("serve", "--port", "0", "--database", str(tmp_path))
+    assert done.returncode == 1
+    assert f"{tmp_path} is a directory: name a file, such as {tmp_path}/datacat.db" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://", "http://localhost:-1", "http://[::1"])
+def test_a_url_that_names_no_host_or_port_is_refused_before_anything_is_asked(url):
+    done = datacat("sessions", "--url", url, env={"COLUMNS": "200"})
+    assert done.returncode == 2
+    assert "url names no host, or no port up to 65535" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("show",), ("tail",), ("event", "saved", "--session")])
+@pytest.mark.parametrize("session_id", ["../x", ".."])
+def test_an_id_that_would_be_another_path_is_refused_before_anything_is_asked(command, session_id):
+    done = datacat(*command, session_id, "--url", f"http://127.0.0.1:{free_port()}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"datacat: id is no session's, found '{session_id}'")
+
+
 def test_every_setting_is_an_option_of_serve():
     from datacat.server.settings import Settings
 

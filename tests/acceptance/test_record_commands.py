@@ -82,7 +82,7 @@ def test_within_a_run_it_is_the_session_of_the_run(shared_service, journals):
         ("event copied --session 00000000-0000-4000-8000-000000000000", 1, "is known at http"),
         ("event copied --session 0000dead", 1, "no session 0000dead is known"),
         ("event copied --level bad --session SESSION", 2, "level"),
-        ("metric size nan --session SESSION", 2, "value"),
+        ("metric size nan --session SESSION", 2, "nan is no number that can be kept"),
         ("metric size much --session x", 2, "unable to parse string as a number"),
         ("state --session x", 2, "say what is to be merged"),
         ("state a=1 a.b=2 --session x", 2, "leads through a"),

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import reduce
+from math import isfinite
 from typing import Annotated, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from datacat.cli.completion import session_ids
 from datacat.cli.service import DEFAULT_URL, Url, client_of, fail, fail_because
 from datacat.client.api import DatacatClient
 from datacat.client.claim import offered_by
-from datacat.model.errors import RequestFailed
+from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.ids import DIGITS
 from datacat.model.records import Kind, Level
 from datacat.model.state import JsonObject, merge
@@ -58,6 +59,10 @@ def metric(
     url: Url = DEFAULT_URL,
 ) -> None:
     """Record a metric: datacat metric backup_size 1234567 --unit By."""
+    if not isfinite(value):
+        raise typer.BadParameter(
+            f"{value} is no number that can be kept: leave out what was not measured", param_hint="VALUE"
+        )
     _record(
         session, url, lambda client, of: client.log_metric(of, name, value, tag or [], kind=kind, unit=unit)
     )
@@ -152,5 +157,5 @@ def _record(session: str | None, url: str, call: Callable[[DatacatClient, str], 
             # The run's own record of its start is still on its way; what is said twice of a session is one.
             client.register_session(id=of)
             call(client, of)
-    except RequestFailed as error:
+    except (RequestFailed, InvalidInput) as error:
         fail_because(error, url, of)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import checked_key, checked_url
@@ -20,9 +22,18 @@ def url_option(url: str | None) -> str | None:
     if url is None:
         return None
     try:
-        return checked_url(url)
+        checked = checked_url(url)
     except InvalidInput as error:
         raise typer.BadParameter(error.detail) from None
+    try:
+        host = parse_url(checked).host
+    except LocationParseError:
+        host = None
+    if not host:
+        raise typer.BadParameter(
+            f"url names no host, or no port up to 65535, found {url!r}: write it as http://localhost:8080"
+        )
+    return checked
 
 
 Url = Annotated[str, typer.Option(envvar="DATACAT_URL", help="The service to ask.", callback=url_option)]
@@ -76,14 +87,14 @@ def client_of(url: str, *, timeout: float = 10.0) -> DatacatClient:
     return DatacatClient(url, key=usable_key(os.environ.get("DATACAT_KEY")), timeout=timeout)
 
 
-def fail_because(error: RequestFailed, url: str, session_id: str | None = None) -> NoReturn:
+def fail_because(error: RequestFailed | InvalidInput, url: str, session_id: str | None = None) -> NoReturn:
     """The same, for what the service at ``url`` said, of this session where one was asked for.
 
-    A 422 is about what was typed.
+    A 422 is about what was typed, as is what was not even asked.
     """
     unknown = session_id is not None and error.code == "unknown_session"
     message = f"no session {session_id} is known at {url}" if unknown else error.detail
-    fail(message, 2 if error.status == 422 else 1)
+    fail(message, 2 if isinstance(error, InvalidInput) or error.status == 422 else 1)
 
 
 def program_of(known: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from datacat.cli.service import (
     short,
     time_of_day,
 )
-from datacat.model.errors import RequestFailed
+from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.state import ABSENT, differences
 from datacat.wire.codec import encode
 
@@ -51,7 +51,7 @@ def show(
     """Show how a session went: the verdict, where it stood, its last words."""
     try:
         dossier = client_of(url).get_dossier(session_id)
-    except RequestFailed as error:
+    except (RequestFailed, InvalidInput) as error:
         fail_because(error, url, session_id)
     if as_json:
         typer.echo(encode(dossier))

@@ -26,7 +26,7 @@ from datacat.cli.service import (
 )
 from datacat.client.api import DatacatClient
 from datacat.client.follow import LiveMessage
-from datacat.model.errors import RequestFailed
+from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.records import Level
 from datacat.wire.codec import encode
 
@@ -87,7 +87,7 @@ def tail(
             _follow_problems(client, console, filters, as_json=as_json)
         else:
             _follow(client, console, session_id, kind, level, filters, as_json=as_json)
-    except RequestFailed as error:
+    except (RequestFailed, InvalidInput) as error:
         fail_because(error, url, session_id)
     except KeyboardInterrupt:
         return

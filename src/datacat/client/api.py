@@ -12,7 +12,7 @@ from datacat.client.arguments import checked_key, checked_url
 from datacat.client.encode import encode_data
 from datacat.client.follow import LiveMessage, follow
 from datacat.client.transport import USER_AGENT, reason_of
-from datacat.model.errors import RequestFailed
+from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.wire.sse import MEDIA_TYPE
 
 JsonObject = dict[str, Any]
@@ -32,7 +32,7 @@ class DatacatClient:
         timeout: seconds to wait for it.
 
     Raises:
-        ValueError: ``url`` or ``key`` cannot be one.
+        ValueError: ``url`` or ``key`` cannot be one; from a method, an id of a session that cannot be one.
         RequestFailed: from every method, when the service refuses or does not answer.
     """
 
@@ -169,6 +169,15 @@ class DatacatClient:
         return sessions
 
     def _path(self, session_id: str, call: str = "") -> str:
+        # Servers and proxies read these as another path, however they are quoted.
+        if "/" in session_id or not session_id.strip("."):
+            raise InvalidInput(
+                "bad_id",
+                f"id is no session's, found {session_id!r}: datacat sessions shows those that there are",
+                field="id",
+                found=repr(session_id[:80]),
+                expected="a session's id, or its first digits",
+            )
         return f"/api/sessions/{quote(session_id, safe='')}" + (f"/{call}" if call else "")
 
     def _headers(self) -> dict[str, str]:

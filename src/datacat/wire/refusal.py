@@ -11,6 +11,8 @@ from datacat.model.errors import InvalidInput
 
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<field>.*)`)?$", re.DOTALL)
 _NOT_FINITE: Final = re.compile(rb"(?<![\w\"])-?(NaN|Infinity|nan|inf)(?![\w\"])")
+_SURROGATES: Final = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\[^u]|(\\u[dD][89a-fA-F]..)")
+"""Pairs, escapes of one letter, and as a group what is half of a pair."""
 _LENGTH: Final = re.compile(r"Expected `(\w+)` of length (>=|<=) (\d+)")
 _RANGE: Final = re.compile(r"Expected `\w+` (>=|<=|>|<) (\S+)")
 
@@ -45,6 +47,15 @@ def _explain_syntax(what: str, body: bytes) -> InvalidInput:
             f"JSON has no {found}: send null, or leave the value out",
             found=found,
             expected="a finite number",
+        )
+    lone = next((pair[1] for pair in _SURROGATES.finditer(body) if pair[1]), None)
+    if lone is not None:
+        found = lone.decode("ascii", "replace")
+        return InvalidInput(
+            "not_json",
+            f"the body is not JSON: {found} is half of a character: send both halves, or leave it out",
+            found=found,
+            expected="both surrogates of a pair",
         )
     if not body.strip():
         return InvalidInput("not_json", "the body is empty; a JSON object was expected", found="nothing")

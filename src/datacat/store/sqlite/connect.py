@@ -111,7 +111,9 @@ def _tune(database: apsw.Connection) -> None:
 
 
 def _check_whole(path: Path) -> None:
-    """Refuse what is left when a database is gone: SQLite would begin a new one, and throw away its log."""
+    """Refuse a directory, and what is left when a database is gone: SQLite would begin a new one, and throw away its log."""
+    if path.is_dir():
+        raise StoreError(f"{path} is a directory: name a file, such as {path / 'datacat.db'}")
     size, log = (file.stat().st_size if file.exists() else None for file in (path, log_of(path)))
     if size == 0:
         raise StoreError(
