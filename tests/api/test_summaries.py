@@ -90,6 +90,13 @@ def test_sessions_of_a_time_are_those_that_began_in_it(api, product):
         ("stauts=crashed", "unknown_parameter", "stauts"),
         ("status=dead", "wrong_value", "status"),
         ("limit=0", "wrong_value", "limit"),
+        ("limit=", "wrong_value", "limit"),
+        ("status=", "wrong_value", "status"),
+        ("cursor=", "wrong_value", "cursor"),
+        ("from=", "wrong_value", "from"),
+        ("to=", "wrong_value", "to"),
+        ("product=rest&product=x", "wrong_value", "product"),
+        ("status=hung&status=lost", "wrong_value", "status"),
         ("from=yesterday", "bad_timestamp", "from"),
     ],
 )
@@ -97,6 +104,15 @@ def test_a_question_that_means_nothing_is_answered_with_what_to_mend(api, query,
     status, problem = api.call("GET", f"/api/sessions?{query}")
     assert (status, problem["code"], problem["field"]) == (422, code, field)
     assert problem["detail"]
+
+
+def test_what_says_the_same_twice_or_asks_for_all_is_no_mistake(api, product):
+    api.create(product=product)
+    for query in (
+        f"product={product}&product={product}",
+        f"product={product}&version=&environment=*&hostname=",
+    ):
+        assert len(listed(api, query)["sessions"]) == 1
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ class Recorded:
 
     def ask(self, path: str, **params: Any) -> Any:
         """What is answered to a query."""
-        return self.call(f"{path}?{urllib.parse.urlencode(params)}")
+        return self.call(f"{path}?{urllib.parse.urlencode(params, doseq=True)}")
 
     def flat(self, path: str, **params: Any) -> list[dict[str, Any]]:
         """Rows of a flat endpoint."""

@@ -137,6 +137,12 @@ def test_a_sessions_metrics_come_point_by_point_until_they_are_too_many(recorded
     assert {row["session"] for row in fps} == {session}
 
 
+def test_an_empty_variable_asks_for_all_and_one_of_two_values_is_refused(recorded):
+    empty = dict.fromkeys(("product", "version", "environment", "status", "session", "from", "to"), "")
+    assert len(recorded.flat("sessions", **empty)) == len(recorded.flat("sessions"))
+    assert refused(recorded, "sessions", product=["a", "b"]) == (422, "product", "wrong_value")
+
+
 def test_a_metric_over_all_sessions_is_joined_in_spans(recorded):
     rows = recorded.flat("metrics", name="fps", aggregate="count")
     assert sum(row["value"] for row in rows) == 20 * 7

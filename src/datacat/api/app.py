@@ -12,7 +12,7 @@ from datacat.api import dependencies, errors, live, openapi, verdicts
 from datacat.api.gate import Gate, guard
 from datacat.api.health import healthz, readyz, root
 from datacat.api.metrics import metrics
-from datacat.api.parameters import refuse_unknown
+from datacat.api.parameters import refuse_unclear
 from datacat.api.products import list_products
 from datacat.api.queries import provide_names, provide_scope
 from datacat.api.requests import Requests
@@ -100,7 +100,7 @@ def create_app(
             "of": Provide(provide_names),
             "within": Provide(provide_scope),
         },
-        guards=[guard, refuse_unknown],
+        guards=[guard, refuse_unclear],
         cors_config=cors if cors_origins else None,
         exception_handlers=errors.HANDLERS,
         lifespan=[lifespan],
