@@ -112,6 +112,19 @@ def test_what_the_service_refuses_of_what_was_typed_leaves_with_2(shared_service
     assert told in done.stderr
 
 
+def test_names_between_colons_are_printed_as_they_were_recorded(shared_service):
+    product = f":smile:{uuid.uuid4()}"
+    client = DatacatClient(shared_service.url)
+    session_id = client.register_session(product)
+    client.log_event(session_id, ":cat:")
+    listed = sessions(shared_service, "--product", product)
+    assert product in listed.stdout
+    assert "last event: :cat:" in listed.stdout
+    shown = run_datacat("show", session_id, environ={**os.environ, "DATACAT_URL": shared_service.url})
+    assert product in shown.stdout
+    assert ":cat:" in shown.stdout
+
+
 def test_a_moment_that_was_printed_can_be_asked_for(shared_service):
     product = f"product-{uuid.uuid4()}"
     DatacatClient(shared_service.url).register_session(product)

@@ -166,7 +166,7 @@ def _do(
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Tell]:
     """A bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, emoji=False, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(
         *columns, console=console, transient=True, disable=quiet or not console.is_terminal
@@ -224,4 +224,4 @@ def _moment(time: int | None) -> str | None:
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    return Console(emoji=False, highlight=False, soft_wrap=True)

@@ -36,7 +36,7 @@ def demo(
     ] = None,
 ) -> None:
     """Watch three real programs being recorded; one hangs and recovers, one vanishes."""
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     missing = [name for name in EXAMPLES if not (examples / name).is_file()]
     if missing:
         _fail(

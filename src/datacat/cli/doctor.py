@@ -38,7 +38,7 @@ def doctor(
     if as_json:
         typer.echo(encode({"ok": not ill, "findings": findings, "facts": facts}))
     else:
-        _print(Console(highlight=False, soft_wrap=True), facts, findings, ill=ill)
+        _print(Console(emoji=False, highlight=False, soft_wrap=True), facts, findings, ill=ill)
     if ill:
         raise typer.Exit(1)
 

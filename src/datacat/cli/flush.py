@@ -43,7 +43,7 @@ def flush(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Deliver what programs that have ended left in their journals. Running programs deliver their own."""
-    console = Console(highlight=False, stderr=as_json)
+    console = Console(emoji=False, highlight=False, stderr=as_json)
     try:
         root = (journal_dir or journal_root(os.environ)).absolute()
     except RuntimeError as error:

@@ -47,7 +47,7 @@ def provision(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write the data source, the dashboards and the alert rules, for Grafana to read when it starts."""
-    console = Console(highlight=False, stderr=as_json)
+    console = Console(emoji=False, highlight=False, stderr=as_json)
     written = files(
         url,
         key=usable_key(key, "--key, or DATACAT_KEY,"),

@@ -101,7 +101,7 @@ def list_keys(database: Database = None, config: Config = None, as_json: AsJson 
         table.add_row(
             key.id, safe(key.name), scopes, safe(key.product or "all"), rate, made, revoked, style=style
         )
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     # What reads a pipe wants a line for a key, however long it is.
     console.print(table, width=None if console.is_terminal else console.measure(table).maximum)
 
@@ -147,7 +147,7 @@ def _open(database: str | None, config: Path | None, *, must_exist: bool = False
 
 def _tell(text: str) -> None:
     """Beside the key, which goes to standard output alone."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
+    Console(stderr=True, emoji=False, highlight=False, soft_wrap=True).print(text)
 
 
 def _view(key: Key) -> dict[str, Any]:

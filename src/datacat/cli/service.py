@@ -67,7 +67,9 @@ def safe(value: Any) -> str:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say what went wrong on standard error, and leave with this code: 2 for what was typed."""
-    Console(stderr=True, highlight=False).print(f"[red]datacat: {safe(message)}[/]", soft_wrap=True)
+    Console(stderr=True, emoji=False, highlight=False).print(
+        f"[red]datacat: {safe(message)}[/]", soft_wrap=True
+    )
     raise typer.Exit(code)
 
 

@@ -80,7 +80,7 @@ def sessions(
         "to": until and moment(until, now, "--until"),
     }
     client = client_of(url)
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     cursor: str | None = None
     counts: JsonObject = {}
     left = limit
@@ -155,10 +155,11 @@ def _print(console: Console, sessions: list[JsonObject], now: int, *, as_json: b
         head = Text.from_markup(
             f"[{style}]{session['status']:<7}[/] [dim]{day_and_time(session['created_at'])}[/] "
             f"{session['id'][:18]}  [bold]{program}[/]{' ' * (widest - cell_len(program))}  "
-            f"{length(_lasts(session, now)):<10}"
+            f"{length(_lasts(session, now)):<10}",
+            emoji=False,
         )
         last = f"  [dim]last event: {safe(session['last_event'])}[/]" if session["last_event"] else ""
-        verdict = Text.from_markup(f"[{style}]{safe(session['verdict'])}[/]{last}")
+        verdict = Text.from_markup(f"[{style}]{safe(session['verdict'])}[/]{last}", emoji=False)
         if console.is_terminal and head.cell_len + 2 + verdict.cell_len > console.width:
             console.print(head)
             console.print(Padding(verdict, (0, 0, 0, 8)))

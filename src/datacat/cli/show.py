@@ -57,7 +57,7 @@ def show(
         typer.echo(encode(dossier))
         return
     # Each line is cut to one of the terminal; into a file or a pipe it goes whole.
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     session = dossier["session"]
     _verdict(console, dossier["verdict"], session)
     _hangs(console, session["hangs"])

@@ -72,7 +72,7 @@ def tail(
 ) -> None:
     """Show what happens as it happens, in one session or in all, until Ctrl-C. With --json, a message to a line."""
     client = client_of(url)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     filters: dict[str, Any] = {"product": product, "version": version, "environment": environment}
     if session_id is not None and any(filters.values()):
         raise typer.BadParameter(
@@ -154,7 +154,7 @@ def _say(message: LiveMessage) -> None:
             words = f"not shown{': ' if left_out else ''}{left_out}: {why}; it is stored, and datacat show ID has it"
         case _:
             return
-    Console(stderr=True, highlight=False).print(f"[yellow]{safe(words)}[/]", soft_wrap=True)
+    Console(stderr=True, emoji=False, highlight=False).print(f"[yellow]{safe(words)}[/]", soft_wrap=True)
 
 
 def line(message: LiveMessage, *, with_session: bool) -> str:
