@@ -298,3 +298,49 @@ def test_a_child_holds_nothing_of_what_its_parent_was_delivering(service, journa
     """
     done = run(code, service.url, timeout=60)
     assert (done.returncode, done.stdout) == (0, "True []\n"), done.stderr
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_signal_handler_that_forks_in_the_middle_of_a_fork_holds_up_nobody(service, journals, watched):
+    code = f"""
+        import os, signal
+        armed = []
+        def handler(*_):
+            session.log_event("about to fork")
+            inner = os.fork()
+            if inner:
+                os.waitpid(inner, 0)
+        def interrupt():  # it stands before ours, so it comes after it
+            if armed:
+                armed.pop()
+                signal.raise_signal(signal.SIGUSR1)
+        os.register_at_fork(before=interrupt)
+        import datacat
+        signal.signal(signal.SIGUSR1, handler)
+        session = datacat.create_session(product="forks", watchdog={watched})
+        if session._watchdog:
+            session._watchdog.wait(30)
+        session.log_event("before")
+        armed.append(True)
+        if (child := os.fork()) == 0:
+            session.log_event("in the child")
+            session.end()
+            os._exit(0)
+        os.waitpid(child, 0)
+        session.log_event("after")
+        session.end()
+    """
+    done = run(code, service.url)
+    assert done.returncode == 0
+    assert "datacat" not in done.stderr  # logging says that it cannot let go twice
+    found = sessions_of(service.url, "forks")
+    (first,) = [each for each in found if each["parent_session_id"] is None]
+    assert [event["name"] for event in first["events"]] == ["before", "about to fork", "after"]
+    # Both forked; and the child of the handler's fork went on with the other.
+    assert sorted(each["events"][-1]["name"] for each in found) == [
+        "after",
+        "after",
+        "in the child",
+        "in the child",
+    ]
+    assert {(each["status"], each["lost"]) for each in found} == {("ended", 0)}

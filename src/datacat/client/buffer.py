@@ -66,12 +66,12 @@ class Buffer:
         self._journal = journal
         self._write = journal.writer.write if journal else _nowhere
         self._lock = threading.RLock()
-        self._adding = False
+        self._adding = 0
+        """How many are in the middle of something, one within the other: an append, forks."""
         self._turn = 0
         self._interrupting: deque[Waiting] = deque()
         self._told = False
         self._opened = False
-        self._was_adding = False
         self.last_seq = last_seq
 
     def open(self, kind: str, form: bytes, time: int, rest: bytes) -> bool:
@@ -101,22 +101,33 @@ class Buffer:
                 if self._adding:
                     self._interrupting.append((kind, form, time, rest))
                     return
-                self._adding = True
+                self._adding = 1
                 try:
-                    self.last_seq = seq = self.last_seq + 1
-                    line = form % (seq, time, rest)
-                    if self._memory or not self._write(kind, seq, line, time):
-                        self._memory.append(Entry(seq, seq, kind, line))
+                    self._put(kind, form, time, rest)
                 finally:
-                    self._adding = False
+                    self._adding = 0
         finally:
             self._turn = 0
-        while self._interrupting:
-            try:
-                record = self._interrupting.popleft()
-            except IndexError:  # another thread was faster
-                return
-            self.append(*record)
+        if self._interrupting:
+            self.take_along()
+
+    def _put(self, kind: str, form: bytes, time: int, rest: bytes) -> None:
+        self.last_seq = seq = self.last_seq + 1
+        line = form % (seq, time, rest)
+        if self._memory or not self._write(kind, seq, line, time):
+            self._memory.append(Entry(seq, seq, kind, line))
+
+    def take_along(self) -> bool:
+        """Add what interrupted another add; False where some is left, as that one goes on when this returns."""
+        with self._lock:
+            while self._interrupting and not self._adding:
+                self._adding = 1
+                try:
+                    while self._interrupting:
+                        self._put(*self._interrupting.popleft())
+                finally:
+                    self._adding = 0
+            return not self._interrupting
 
     def _wait_for_turn(self) -> None:
         """Wait while another thread adds, without asking for the lock.
@@ -244,16 +255,18 @@ class Buffer:
             return self.last_seq
 
     def hold(self) -> None:
-        """Before a fork: nobody is in the middle of anything until :meth:`let_go`."""
+        """Before a fork: nobody is in the middle of anything until :meth:`let_go`.
+
+        A signal handler may fork in the middle of a fork, so they nest.
+        """
         self._lock.acquire()
-        self._was_adding, self._adding = self._adding, True
+        self._adding += 1
 
     def let_go(self) -> None:
         """After a fork, in the parent."""
-        self._adding = self._was_adding
+        self._adding -= 1
         self._lock.release()
-        if self._interrupting:
-            self.append(*self._interrupting.popleft())
+        self.take_along()
 
     def abandon(self) -> list[Waiting]:
         """In a forked child: let go of what is the parent's; the records that came meanwhile are the child's."""

@@ -194,8 +194,12 @@ def _before_fork() -> None:
     _forking.append(held)
     for listener in _all_listeners():
         held.append(listener)
-        with contextlib.suppress(Exception):
-            listener.on_fork()
+        _hold(listener)
+
+
+def _hold(listener: Listener) -> None:
+    with contextlib.suppress(Exception):
+        listener.on_fork()
 
 
 def _after_fork() -> None:
@@ -208,10 +212,15 @@ def _after_fork() -> None:
 def _in_child() -> None:
     global _fork_turn, _handled_at_fork  # the parent's
     _fork_turn = threading.RLock()
-    _forking.clear()
+    del _forking[-1:]
     # A child of multiprocessing runs on its parent's stack, and that may be handling something.
     _handled_at_fork = sys.exception()
     _tell(lambda listener: listener.on_forked_child())
+    # A signal handler may have forked in the middle of a fork, which goes on here as well.
+    for held in _forking:
+        _fork_turn.acquire()
+        for listener in held:
+            _hold(listener)
     # A child of multiprocessing forgets the finalizers that it inherited, and then calls what is registered here.
     if (util := sys.modules.get("multiprocessing.util")) is not None:
         util.register_after_fork(_listen_in_child, lambda listen: listen())

@@ -150,7 +150,8 @@ class Recorder:
 
     def flush(self, timeout: float) -> bool:
         """Wait until the server has everything, at most ``timeout`` seconds; whether it has."""
-        return self._shipper.flush(timeout)
+        whole = self._buffer.take_along()
+        return self._shipper.flush(timeout) and whole
 
     def finish(self) -> bool:
         """As :meth:`flush`, and leave nothing behind on the disk; see :meth:`Shipper.finish`."""

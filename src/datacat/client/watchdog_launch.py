@@ -58,7 +58,7 @@ class Watchdog:
         self._complain = complain
         self._held: int | None = None
         self._released = False
-        self._whole = threading.Lock()
+        self._whole = threading.RLock()  # a signal handler may fork in the middle of a fork
         self._thread = threading.Thread(target=self._start, name="datacat-watchdog-start", daemon=True)
 
     def start(self) -> None:

@@ -117,6 +117,30 @@ def test_an_append_from_a_destructor_is_taken():
     assert [each.get("from") for each in everything(buffer)][1:] == ["del", "main"]
 
 
+def test_a_fork_in_the_middle_of_a_fork_holds_until_both_are_over_and_loses_nothing():
+    buffer = filled(0)
+    buffer.hold()
+    buffer.add("event", b'{"n":1}')
+    buffer.hold()
+    buffer.add("event", b'{"n":2}')
+    buffer.let_go()
+    buffer.add("event", b'{"n":3}')
+    assert not buffer.take_along()
+    buffer.let_go()
+    buffer.add("event", b'{"n":4}')
+    assert buffer.take_along()
+    assert [each.get("n") for each in everything(buffer)][1:] == [1, 2, 3, 4]
+
+
+def test_however_many_come_in_the_middle_of_an_append_all_are_taken_along():
+    buffer = filled(0)
+    buffer.hold()
+    for n in range(5_000):
+        buffer.add("event", b'{"n":%d}' % n)
+    buffer.let_go()
+    assert [each.get("n") for each in everything(buffer)][1:] == list(range(5_000))
+
+
 def test_the_oldest_metrics_go_first():
     buffer = filled(20, max_bytes=20_000)
     for n in range(200):

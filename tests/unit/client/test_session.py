@@ -218,6 +218,17 @@ def test_records_after_the_end_are_still_sent_and_a_second_end_is_nothing():
     assert [each["type"] for each in sent.records] == ["start", "end", "event"]
 
 
+def test_what_waits_for_a_fork_to_be_over_is_not_said_to_be_with_the_server():
+    with capturing_session() as (session, sent):
+        session.log_event("before")
+        session.on_fork()
+        session.log_event("meanwhile")
+        assert not session.flush(0.01)
+        session.on_forked()
+        assert session.flush()
+        assert [each["name"] for each in sent.of("event")] == ["before", "meanwhile"]
+
+
 def test_log_records_become_events_and_our_own_are_left_out():
     with capturing_session() as (session, sent):
         logger = logging.getLogger("editor.files")
