@@ -1,5 +1,7 @@
 """Wrong arguments are the programmer's to mend, so they raise at once, and say how."""
 
+import sys
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
@@ -7,6 +9,9 @@ from datacat.client.text import text_of
 from datacat.model import limits
 from datacat.model.errors import InvalidInput
 from datacat.model.records import Kind, Level
+
+LONGEST: Final = min(limits.MAX_CONTACT_TIMEOUT, threading.TIMEOUT_MAX)
+"""Seconds: what may be promised, and what can be waited for."""
 
 _LEVELS: Final = frozenset(get_args(Level))
 _KINDS: Final = frozenset(get_args(Kind))
@@ -59,8 +64,32 @@ def check_value(value: object) -> float:
 
 def check_positive(value: float, name: str) -> None:
     """A number of seconds that can pass."""
-    if not value > 0:
-        raise ValueError(f"{name} must be more than 0 seconds, found {value!r}")
+    check_seconds(value, name, may_be_none=False)
+
+
+def check_seconds(value: float, name: str, *, may_be_none: bool = True) -> None:
+    """A number of seconds that can be waited for; ``may_be_none`` says whether 0 is one."""
+    if type(value) not in (int, float):
+        raise TypeError(f"{name} must be a number of seconds (int or float), found {_found(value)}")
+    if not 0 <= value <= LONGEST or not (value or may_be_none):
+        least = "0" if may_be_none else "more than 0"
+        raise ValueError(
+            f"{name} must be {least} seconds and at most {LONGEST:.0f} of them, found {_found(value)}"
+        )
+
+
+def check_bytes(value: int, name: str, least: int, otherwise: str = "") -> None:
+    """A number of bytes; ``otherwise`` says what is to be done where it is meant to be fewer than ``least``."""
+    if type(value) is not int:
+        raise TypeError(f"{name} must be a number of bytes (int), found {_found(value)}")
+    if not least <= value <= sys.maxsize:
+        raise ValueError(
+            f"{name} must be at least {least} bytes and at most {sys.maxsize}, found {_found(value)}{otherwise}"
+        )
+
+
+def _found(value: object) -> str:
+    return f"{type(value).__name__} {text_of(value, repr)[:100]}"
 
 
 def tag_list(tags: Tags) -> list[str]:

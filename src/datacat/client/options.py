@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from datacat.client.arguments import check_positive
+from datacat.client.arguments import check_bytes, check_positive, check_seconds
 from datacat.client.backlog import KEPT, KINDS
 from datacat.client.budget import DEFAULT_BYTES as DEFAULT_JOURNAL_BYTES
 from datacat.client.budget import SMALLEST_BYTES as SMALLEST_JOURNAL_BYTES
@@ -40,7 +40,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     """Refuse what cannot be chosen, with the cure.
 
     Raises:
-        TypeError: there is no such option.
+        TypeError: there is no such option, or it is a number and was given none.
         ValueError: an option has no such value.
     """
     known = set(Options.__struct_fields__) - {"url", "key"}
@@ -48,6 +48,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise TypeError(
             f"create_session has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
         )
+    check_seconds(options.get("exit_timeout", EXIT_TIMEOUT), "exit_timeout")
     timeout = options.get("contact_timeout")
     if timeout is not None:
         check_positive(timeout, "contact_timeout")
@@ -63,7 +64,5 @@ def check_options(options: Mapping[str, Any]) -> None:
             can = ", ".join(kind for kind in KINDS[1:] if kind not in KEPT)
             raise ValueError(f"drop_first names kinds of record that may be given up ({can}), found {kind!r}")
     most = options.get("max_journal_bytes", DEFAULT_JOURNAL_BYTES)
-    if most < SMALLEST_JOURNAL_BYTES:
-        raise ValueError(
-            f"max_journal_bytes must be at least {SMALLEST_JOURNAL_BYTES}, found {most}: journal=False needs no disk"
-        )
+    check_bytes(most, "max_journal_bytes", SMALLEST_JOURNAL_BYTES, ": journal=False needs no disk")
+    check_bytes(options.get("max_buffer_bytes", DEFAULT_BUFFER_BYTES), "max_buffer_bytes", 0)

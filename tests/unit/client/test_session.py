@@ -120,6 +120,38 @@ def test_wrong_arguments_raise_at_once_with_the_cure(call, error, cure):
         call(session)
 
 
+NO_SECONDS = [float("inf"), float("nan"), -1, 10**5000, True, "5", b"5"]
+
+
+@pytest.mark.parametrize("value", [*NO_SECONDS, None, 0], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("name", ["timeout", "check_interval"])
+def test_a_monitor_takes_no_seconds_that_cannot_be_waited_for(name, value):
+    expected = pytest.raises((TypeError, ValueError), match=f"^{name} must be .* seconds.*, found ")
+    with capturing_session() as (session, _), expected:
+        session.start_heartbeat_monitor(**{name: value})
+
+
+@pytest.mark.parametrize("value", NO_SECONDS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("name", ["exit_timeout", "contact_timeout", "process_metrics"])
+def test_create_session_takes_no_seconds_that_cannot_be_waited_for(name, value):
+    with pytest.raises((TypeError, ValueError), match=f"^{name} must be .* seconds.*, found "):
+        datacat.create_session(watchdog=True, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "value", [float("inf"), 1e9, -1, 10**5000, True, None, "5"], ids=lambda value: type(value).__name__
+)
+@pytest.mark.parametrize("name", ["max_journal_bytes", "max_buffer_bytes"])
+def test_create_session_takes_no_bytes_that_cannot_be_counted(name, value):
+    with pytest.raises((TypeError, ValueError), match=f"^{name} must be .* bytes.*, found "):
+        datacat.create_session(**{name: value})
+
+
+def test_nothing_need_be_waited_for_at_the_end():
+    with capturing_session(exit_timeout=0, contact_timeout=None) as (session, _):
+        session.log_event("e")
+
+
 def test_wrong_arguments_of_create_session_raise_at_once():
     with pytest.raises(ValueError, match="http://"):
         datacat.create_session("localhost:8080")
