@@ -25,6 +25,7 @@ from datacat.client.arguments import (
     Tags,
     check_kind,
     check_mapping,
+    check_monitor_name,
     check_name,
     check_value,
     label,
@@ -249,6 +250,7 @@ class Session:
         self, timeout: float = 60, check_interval: float = 5, *, name: str = "main"
     ) -> None:
         """Watch for ``heartbeat(name)``; more than ``timeout`` seconds without one is a hang."""
+        check_monitor_name(name)
         self._monitors.start(name, timeout, check_interval)
 
     def start_asyncio_monitor(
@@ -263,6 +265,7 @@ class Session:
         """
         from datacat.client.eventloop import EventLoop  # asyncio is heavy, and here it is loaded already
 
+        check_monitor_name(name)
         loop = EventLoop()
         self._monitors.start(name, timeout, check_interval, loop.runs, loop.describe)
         slot = self._slots[name]

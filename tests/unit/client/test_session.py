@@ -152,6 +152,17 @@ def test_nothing_need_be_waited_for_at_the_end():
         session.log_event("e")
 
 
+@pytest.mark.parametrize("name", ["ä" * 64, "a" * 128, "a\0b"])
+def test_a_monitor_has_no_name_that_is_another_from_outside(name):
+    with capturing_session() as (session, _), pytest.raises(ValueError, match="at most 127 bytes of UTF-8"):
+        session.start_heartbeat_monitor(name=name)
+
+
+def test_a_monitors_name_may_be_as_long_as_it_is_read_from_outside():
+    with capturing_session() as (session, _):
+        session.start_heartbeat_monitor(name="ä" * 63 + "a")
+
+
 def test_wrong_arguments_of_create_session_raise_at_once():
     with pytest.raises(ValueError, match="http://"):
         datacat.create_session("localhost:8080")
