@@ -306,7 +306,7 @@ def test_a_journal_that_nobody_could_deliver_is_set_aside_and_stands_before_no_o
     other = Log(log.folder.with_name(ID[:-1] + "2"), session_id=ID[:-1] + "2")
     other.add(1)
     other.writer.close()
-    told = []
+    told: list[str] = []
     (found,) = leftovers(log.folder.parent, FakeClock(), told.append)
     found.close()
     assert (found.folder, len(told)) == (other.folder, 1)
@@ -342,8 +342,16 @@ def test_leftovers_that_have_nothing_to_give_are_not_looked_at_for_half_a_minute
     log.writer.close()
     own = Log(log.folder.with_name(ID[:-1] + "2"), session_id=ID[:-1] + "2")
     looked = []
-    monkeypatch.setattr(budget, "open_leftover", lambda *args: looked.append(args) or open_leftover(*args))
-    monkeypatch.setattr(budget, "used_bytes", lambda root: looked.append(root) or used_bytes(root))
+
+    def noting(look):
+        def note(*args):
+            looked.append(look)
+            return look(*args)
+
+        return note
+
+    monkeypatch.setattr(budget, "open_leftover", noting(open_leftover))
+    monkeypatch.setattr(budget, "used_bytes", noting(used_bytes))
     clock = FakeClock()
     full = budget.Budget(log.folder.parent, 64 * 1024, ("metric",), clock)
     assert [full.room(0, own.reader, 0) for _ in range(5)] == [0] * 5
