@@ -1,6 +1,8 @@
 """Delivers what dead programs of this machine left in their journals, oldest session first."""
 
+import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,13 +112,14 @@ def deliver_one(
 
 
 class LeftoverShipper:
-    """Ships leftovers a chunk at a time, between a living program's own chunks.
+    """Ships leftovers in a thread of its own: a server that does not answer, or a long journal, holds up nothing else.
 
     Args:
         root: where the journals are.
         clock: the time.
         make_transport: a way to a server's URL, for what an origin wrote.
-        closed: told when it is closed.
+        closed: told, in the thread, when it ends.
+        backoff: how long to wait until what a server did not take is tried again.
     """
 
     def __init__(
@@ -125,77 +128,78 @@ class LeftoverShipper:
         clock: Clock,
         make_transport: Callable[[str, str], Transport],
         closed: Callable[[], None] = lambda: None,
+        backoff: Backoff | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
         self._make_transport = make_transport
         self._closed = closed
-        self._backoff = Backoff(longest=LOOK_EVERY)
-        self._silent: set[str] = set()
-        self._looked = False
-        self._queue: Iterator[Leftover] | None = None
-        self._current: tuple[Leftover, Delivery] | None = None
-        self._not_before = 0.0
+        self._backoff = backoff or Backoff()
+        self._closing = False
+        self._once_done = False
+        self._wanted = threading.Event()
 
-    def step(self) -> bool:
-        """Send one chunk of what was left behind; whether there may be more to do at once."""
-        if self._clock.monotonic() < self._not_before or not (self._current or self._find()):
-            return False
-        assert self._current is not None
-        leftover, delivery = self._current
+    def start(self) -> None:
+        """Begin; where there can be no thread, what is left stays where it is."""
         try:
-            step = delivery.step()
-        except ForeignJournal as error:
-            self._leave()
-            logger.warning("%s; it is kept in %s", error, set_aside(leftover.folder))
-            return True
-        if step is Step.NOTHING:
-            delivery.close()
-            self._current = None
-            leftover.remove()
-        elif step is Step.FAILED:
-            # Others may be for a server that is there: one that never will be again must not stand before them.
-            self._silent.add(leftover.server)
-            self._leave()
-        return True
+            threading.Thread(target=self._run, name="datacat-leftovers", daemon=True).start()
+        except RuntimeError:
+            self._closed()
 
-    def look(self) -> None:
-        """There may be a new one."""
-        self._not_before = 0.0
-        self._looked = False
+    def close(self, *, once_done: bool = False) -> None:
+        """End after the batch under way; ``once_done``: as soon as all is delivered that is left by now, tried at once."""
+        self._closing = not once_done
+        self._once_done = once_done
+        self._wanted.set()
 
-    @property
-    def done(self) -> bool:
-        """Whether all that was found is delivered."""
-        return self._looked and not self._silent
-
-    def _find(self) -> bool:
-        """Take the next one that can be tried; False at the end, where some time is waited."""
-        if self._queue is None:
-            self._silent.clear()
-            self._looked = True
-            self._queue = leftovers(self._root, self._clock, logger.warning)
-        for leftover in self._queue:
-            if leftover.server in self._silent:
-                leftover.close()
-                continue
-            transport = self._make_transport(leftover.about.url, leftover.about.origin)
-            self._current = leftover, delivery_of(leftover, self._clock, transport)
-            return True
-        self._queue = None
-        if not self._silent:
-            self._backoff.succeeded()
-        self._not_before = self._clock.monotonic() + (self._backoff.failed() if self._silent else LOOK_EVERY)
-        return False
-
-    def close(self) -> None:
-        """Leave what is not delivered to the next one."""
-        self._leave()
+    def _run(self) -> None:
+        while True:
+            self._wanted.clear()
+            if self._closing:
+                break
+            ends = self._once_done
+            delivered = self._round()
+            if delivered and ends:
+                break
+            if delivered:
+                self._backoff.succeeded()
+            self._wanted.wait(LOOK_EVERY if delivered else self._backoff.failed())
         self._closed()
 
-    def _leave(self) -> None:
-        if self._current is not None:
-            leftover, delivery = self._current
-            self._current = None
-            delivery.close()
+    def _round(self) -> bool:
+        """Deliver what can be delivered; whether nothing is left."""
+        silent: set[str] = set()
+        try:
+            for leftover in leftovers(self._root, self._clock, logger.warning):
+                if self._closing:
+                    leftover.close()
+                    break
+                # Others may be for a server that is there: one that never will be again must not stand before them.
+                if leftover.server in silent:
+                    leftover.close()
+                elif not self._deliver(leftover):
+                    silent.add(leftover.server)
+        except Exception as error:  # noqa: BLE001  # a disk, or the program's logging: the next round goes on
+            with contextlib.suppress(Exception):
+                logger.warning("datacat: shipping what was left failed: %r", error)
+            return False
+        return not silent
+
+    def _deliver(self, leftover: Leftover) -> bool:
+        """Deliver one; False when its server did not take it."""
+        transport = self._make_transport(leftover.about.url, leftover.about.origin)
+        try:
+            delivery = delivery_of(leftover, self._clock, transport)
+            while (step := delivery.step()) is Step.SENT and not self._closing:
+                pass
+        except ForeignJournal as error:
+            leftover.close()
+            logger.warning("%s; it is kept in %s", error, set_aside(leftover.folder))
+            return True
+        else:
+            if step is Step.NOTHING:
+                leftover.remove()
+            return step is not Step.FAILED
+        finally:
+            transport.close()
             leftover.close()

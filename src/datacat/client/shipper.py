@@ -1,6 +1,6 @@
 """The background thread of a session.
 
-It sends what waits, between that what dead programs left, and keeps the journal in order.
+It sends what waits, and keeps the journal in order.
 """
 
 import logging
@@ -171,9 +171,7 @@ class Shipper:
     def _turn(self) -> None:
         """All that there is to do now."""
         try:
-            if self._is_left:
-                self._ship_leftovers()
-            else:
+            if not self._is_left:
                 self._keep_up()
                 self._ship_all()
                 self._keep_in_contact()
@@ -182,6 +180,8 @@ class Shipper:
             self._pause()
 
     def _run(self) -> None:
+        if self._leftovers is not None:
+            self._leftovers.start()
         while not self._stopping:
             self._wanted = False
             with self._here:
@@ -215,9 +215,7 @@ class Shipper:
 
     @property
     def _is_done(self) -> bool:
-        if self._is_left:
-            return self._leftovers is None or self._leftovers.done
-        return self._is_over and not self.delivery.backlog.waiting
+        return self._is_left or (self._is_over and not self.delivery.backlog.waiting)
 
     def _sleep(self) -> None:
         """Until the next look, or somebody waits for one."""
@@ -240,7 +238,7 @@ class Shipper:
     def _close(self) -> None:
         self.delivery.close()
         if self._leftovers is not None:
-            self._leftovers.close()
+            self._leftovers.close(once_done=self._is_left)
             self._leftovers = None
 
     def _keep_up(self) -> None:
@@ -268,8 +266,7 @@ class Shipper:
                 self._resting = True
             with self._progress:
                 self._progress.notify_all()
-            more = self._leftovers is not None and self._leftovers.step()
-            if step is Step.NOTHING and not more:
+            if step is Step.NOTHING:
                 return
 
     def _leave(self) -> None:
@@ -277,12 +274,6 @@ class Shipper:
         over = self._finishing or self._resting
         if over and self._leaves and (last := self._buffer.leave()) is not None:
             self._left, self._finishing, self._resting = last, False, True
-            if self._leftovers is not None:
-                self._leftovers.look()
-
-    def _ship_leftovers(self) -> None:
-        while not self._stopping and self._leftovers is not None and self._leftovers.step():
-            pass
 
     def _keep_in_contact(self) -> None:
         now, every = time.monotonic(), self._contact_every

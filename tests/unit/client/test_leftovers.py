@@ -1,0 +1,144 @@
+"""What dead programs left, delivered beside what the living one sends."""
+
+import threading
+import time
+
+import msgspec
+import pytest
+
+from datacat.client import leftovers as leftovers_module
+from datacat.client.backlog import Backlog
+from datacat.client.backoff import Backoff
+from datacat.client.buffer import Buffer
+from datacat.client.encode import ANY_FORM
+from datacat.client.journal import VERSION, About, JournalWriter
+from datacat.client.leftovers import LeftoverShipper
+from datacat.client.memory import MemoryStage
+from datacat.client.shipper import Shipper
+from datacat.client.transport import TransportError
+from datacat.model.ids import new_session_id
+from datacat.testing import CapturingTransport, FakeClock
+
+
+def leave(root, url):
+    session_id = new_session_id()
+    about = About(VERSION, session_id, url, msgspec.Raw(b'{"type":"start"}'))
+    writer = JournalWriter(root / session_id, about, room=10**6)
+    writer.write("start", 1, b'{"seq":1,"time":1,"type":"start"}\n', 1)
+    writer.close()
+    return root / session_id
+
+
+class Impatient(Backoff):
+    def failed(self, retry_after=None):
+        return 0.01
+
+
+class Servers:
+    """Of which ``http://gone`` is not there, ``http://hangs`` does not answer until it is told to, others take what comes."""
+
+    def __init__(self):
+        self.taken: list[str] = []
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def transport(self, url, origin):
+        return Server(self, url)
+
+
+class Server(CapturingTransport):
+    def __init__(self, servers, url):
+        super().__init__()
+        self.servers, self.url = servers, url
+
+    def send(self, session_id, body, timeout):
+        self.servers.asked.set()
+        if self.url == "http://hangs":
+            self.servers.go_on.wait(60)
+        if self.url == "http://gone":
+            raise TransportError("nobody is there")
+        self.servers.taken.append(session_id)
+        return super().send(session_id, body, timeout)
+
+
+def within(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return condition()
+
+
+@pytest.fixture
+def servers():
+    servers = Servers()
+    yield servers
+    servers.go_on.set()
+
+
+@pytest.fixture
+def shipping(tmp_path, servers):
+    ended = threading.Event()
+    shipper = LeftoverShipper(tmp_path, FakeClock(), servers.transport, ended.set, Impatient())
+    yield shipper, ended
+    servers.go_on.set()
+    shipper.close()
+
+
+def test_a_server_that_never_answers_holds_up_nothing_that_the_living_program_sends(
+    tmp_path, servers, shipping
+):
+    leave(tmp_path, "http://hangs")
+    left, ended = shipping
+    clock, own = FakeClock(), CapturingTransport()
+    buffer = Buffer(clock, MemoryStage(clock, 10**6))
+    shipper = Shipper("id", buffer, Backlog(buffer, clock), own, leftovers=left)
+    buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
+    shipper.start()
+    assert servers.asked.wait(20)
+    buffer.append("event", ANY_FORM, 0, b'"type":"event"}')
+    assert shipper.flush(20)
+    assert shipper.finish(20)
+    assert [each["type"] for each in own.records] == ["start", "event"]
+    assert not ended.is_set()
+    servers.go_on.set()
+    assert ended.wait(20)
+
+
+def test_a_server_that_is_gone_stands_before_no_other(tmp_path, shipping):
+    gone, there = leave(tmp_path, "http://gone"), leave(tmp_path, "http://there")
+    shipper, ended = shipping
+    shipper.start()
+    assert within(lambda: not there.exists())
+    assert gone.exists()
+    shipper.close()
+    assert ended.wait(20)
+
+
+def test_who_is_to_end_once_all_is_done_delivers_at_once_what_was_left_by_then(tmp_path, servers, shipping):
+    shipper, ended = shipping
+    first = leave(tmp_path, "http://there")
+    shipper.start()
+    assert within(lambda: not first.exists())
+    second = leave(tmp_path, "http://there")
+    shipper.close(once_done=True)
+    assert ended.wait(20)
+    assert servers.taken == [first.name, second.name]
+    assert not second.exists()
+
+
+def test_an_error_that_nobody_foresaw_ends_no_shipping(tmp_path, servers, shipping, monkeypatch):
+    left = leave(tmp_path, "http://there")
+    stumbled: list[object] = []
+
+    def stumble(*args, **keywords):
+        if not stumbled:
+            stumbled.append(args)
+            raise LookupError("unknown encoding: idna")
+        return deliver(*args, **keywords)
+
+    deliver = leftovers_module.delivery_of
+    monkeypatch.setattr(leftovers_module, "delivery_of", stumble)
+    shipper, _ = shipping
+    shipper.start()
+    assert within(lambda: not left.exists())
+    assert stumbled
