@@ -124,6 +124,47 @@ def test_jobs_that_cannot_be_delivered_leave_one_thread_and_are_delivered_by_it(
     assert list(journals.iterdir()) == []
 
 
+def test_what_is_recorded_late_and_cannot_be_delivered_leaves_one_thread_and_is_delivered_by_it(
+    service, journals, monkeypatch
+):
+    monkeypatch.setenv("DATACAT_URL", service.url)
+    service.kill()
+    code = """
+import datacat, sys, threading, time
+for _ in range(5):
+    session = datacat.create_session(product="late")
+    session.end()
+    session.log_event("late")
+deadline = time.monotonic() + 60
+while threading.active_count() > 2 and time.monotonic() < deadline:
+    time.sleep(0.01)
+print([thread.name for thread in threading.enumerate()], flush=True)
+sys.stdin.readline()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as late:
+        assert late.stdin is not None
+        assert late.stdout is not None
+        assert late.stdout.readline() == "['MainThread', 'datacat-leftovers']\n"
+        service.start()
+        deadline = time.monotonic() + 60
+        while list(journals.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        late.stdin.close()
+        assert late.wait(30) == 0
+    assert list(journals.iterdir()) == []
+    found = sessions_of(service.url, "late")
+    assert [
+        (session["cause"], session["lost"], [event["name"] for event in session["events"]])
+        for session in found
+    ] == [("clean", 0, ["late"])] * 5
+
+
 def test_what_is_recorded_late_and_never_delivered_is_no_second_end(service, journals, monkeypatch):
     monkeypatch.setenv("DATACAT_URL", service.url)
     code = """

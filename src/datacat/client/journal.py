@@ -39,6 +39,7 @@ checksum does not fit was torn by the end of the process: its call had not retur
 finished when a later one has a frame.
 """
 
+import contextlib
 import errno
 import math
 import mmap
@@ -82,6 +83,9 @@ _LOOK_EVERY: Final = 250
 
 _RETRY_AFTER: Final = 5.0
 """Seconds until a journal that could not be written is tried again."""
+
+_HELD_AT_LEAST: Final = 0.25
+"""Seconds until a journal is tried again that was left, and is held by whoever delivers what it has."""
 
 
 class About(msgspec.Struct):
@@ -196,6 +200,7 @@ class JournalWriter:
         self._retired: list[Segment] = []
         self._retry_at = 0.0
         self._down = False
+        self._was_left = False
         # What every write needs, as plain attributes; no room at all while there is no segment.
         self._map: mmap.mmap | bytearray = bytearray()
         self._pack = FRAME.pack_into
@@ -278,10 +283,14 @@ class JournalWriter:
         """Let go of files and lock; what was written stays. A later write opens the journal again.
 
         Args:
-            after_the_end: nobody is to miss an end in what is written from here on.
+            after_the_end: nobody is to miss an end in what stays, or is written from here on.
         """
-        if after_the_end:
+        self._was_left = after_the_end
+        if after_the_end and self._about.says_goodbye:
             self._about.says_goodbye = False
+            if self._lock is not None and self._lock.in_place:
+                with contextlib.suppress(OSError):
+                    self._describe(self.folder)
         self._next_size = _SMALLEST
         self._leave()
         self._leave_spare()
@@ -367,18 +376,21 @@ class JournalWriter:
     def _hold(self, folder: Path) -> FileLock:
         lock = FileLock(folder / LOCK_NAME)
         if not lock.acquire():
-            raise OSError(f"{folder} is held by another process")
+            raise BlockingIOError(f"{folder} is held by another process")
         try:
-            about = folder / ABOUT_NAME
-            unfinished = about.with_suffix(UNFINISHED)
-            unfinished.touch(mode=0o600)
-            unfinished.write_bytes(msgspec.json.encode(self._about))
-            unfinished.replace(about)
+            self._describe(folder)
         except BaseException:
             lock.release()
             raise
         alive.begin(folder)
         return lock
+
+    def _describe(self, folder: Path) -> None:
+        about = folder / ABOUT_NAME
+        unfinished = about.with_suffix(UNFINISHED)
+        unfinished.touch(mode=0o600)
+        unfinished.write_bytes(msgspec.json.encode(self._about))
+        unfinished.replace(about)
 
     def _still_there(self, at: int, end: int) -> bool:
         """Whether the pages from ``at`` to ``end`` can be written; if not, a new segment is begun at the next write.
@@ -404,6 +416,9 @@ class JournalWriter:
 
     def _fail(self, error: OSError) -> None:
         self._down = True
+        if self._was_left and isinstance(error, BlockingIOError):
+            self._retry_at = time.monotonic() + _HELD_AT_LEAST
+            return
         self._retry_at = time.monotonic() + _RETRY_AFTER
         self.complaint = f"the journal in {self.folder} cannot be written ({error.strerror or error}): records wait in memory until it can"
 

@@ -13,7 +13,7 @@ from datacat.client.leftovers import LeftoverShipper
 from datacat.client.transport import Transport
 from datacat.model.clock import Clock
 
-_claimed_by: int | None = None
+_claimed: tuple[int, LeftoverShipper] | None = None
 
 
 def open_journal(about: About, max_bytes: int, drop_first: Sequence[str], clock: Clock) -> Journal | None:
@@ -42,18 +42,14 @@ def left_behind(session_id: str, clock: Clock) -> int:
 
 
 def claim_leftovers(clock: Clock, make_transport: Callable[[str, str], Transport]) -> LeftoverShipper | None:
-    """One session of a process ships what dead programs left; the others need not look."""
-    global _claimed_by  # a forked child is another process
-    if _claimed_by == os.getpid():
+    """One session of a process ships what is left there; None where it is another's, who is asked to go on."""
+    global _claimed  # a forked child is another process
+    if _claimed is not None and _claimed[0] == os.getpid() and _claimed[1].ask():
         return None
-    _claimed_by = os.getpid()
     try:
         root = journal_root(os.environ).absolute()
-        return LeftoverShipper(root, clock, make_transport, closed=_unclaim)
     except (OSError, RuntimeError):
         return None
-
-
-def _unclaim() -> None:
-    global _claimed_by  # as above
-    _claimed_by = None
+    shipper = LeftoverShipper(root, clock, make_transport)
+    _claimed = os.getpid(), shipper
+    return shipper

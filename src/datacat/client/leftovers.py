@@ -118,7 +118,6 @@ class LeftoverShipper:
         root: where the journals are.
         clock: the time.
         make_transport: a way to a server's URL, for what an origin wrote.
-        closed: told, in the thread, when it ends.
         backoff: how long to wait until what a server did not take is tried again.
     """
 
@@ -127,16 +126,18 @@ class LeftoverShipper:
         root: Path,
         clock: Clock,
         make_transport: Callable[[str, str], Transport],
-        closed: Callable[[], None] = lambda: None,
         backoff: Backoff | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
         self._make_transport = make_transport
-        self._closed = closed
         self._backoff = backoff or Backoff()
+        self._turn = threading.Lock()
+        """Held by whoever asks for a round, and to end: nobody asks in vain."""
+        self._asked = False
         self._closing = False
         self._once_done = False
+        self._over = False
         self._wanted = threading.Event()
 
     def start(self) -> None:
@@ -144,27 +145,37 @@ class LeftoverShipper:
         try:
             threading.Thread(target=self._run, name="datacat-leftovers", daemon=True).start()
         except RuntimeError:
-            self._closed()
+            self._over = True
+
+    def ask(self) -> bool:
+        """Have what is left by now tried before this ends, when it is time; False where it ends, or has ended."""
+        with self._turn:
+            self._asked = True
+            return not (self._closing or self._over)
 
     def close(self, *, once_done: bool = False) -> None:
         """End after the batch under way; ``once_done``: as soon as all is delivered that is left by now, tried at once."""
-        self._closing = not once_done
-        self._once_done = once_done
+        with self._turn:
+            self._asked = True
+            self._closing = not once_done
+            self._once_done = once_done
         self._wanted.set()
 
     def _run(self) -> None:
         while True:
             self._wanted.clear()
-            if self._closing:
-                break
-            ends = self._once_done
+            self._asked = False
             delivered = self._round()
-            if delivered and ends:
-                break
-            if delivered:
-                self._backoff.succeeded()
-            self._wanted.wait(LOOK_EVERY if delivered else self._backoff.failed())
-        self._closed()
+            with self._turn:
+                self._over = self._closing or (self._once_done and delivered and not self._asked)
+            if self._over:
+                return
+            if not delivered:
+                self._wanted.wait(self._backoff.failed())
+                continue
+            self._backoff.succeeded()
+            if not self._once_done:
+                self._wanted.wait(LOOK_EVERY)
 
     def _round(self) -> bool:
         """Deliver what can be delivered; whether nothing is left."""

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from pathlib import Path
 
 from msgspec import Raw, Struct
@@ -101,7 +102,7 @@ class Recorder:
             self._buffer,
             self._backlog,
             transport or to_server(options.url, origin),
-            leftovers=claim_leftovers(clock, to_server) if journal and ship_leftovers else None,
+            claim=partial(claim_leftovers, clock, to_server) if journal and ship_leftovers else None,
             contact_every=contact_every,
             complain=complain,
             leaves=leaves,

@@ -35,7 +35,8 @@ class Shipper:
         backlog: the same, as the server is to see it.
         transport: how.
         backoff: how long to wait after a failure.
-        leftovers: what dead programs left.
+        claim: gives what ships what dead programs left, unless another session of the process does; None where
+            nobody is to.
         contact_every: seconds after which the server is told that the program is there, when there
             was nothing else to send; None when no contact was promised.
         complain: told once, in a sentence, when the journal cannot be written.
@@ -51,7 +52,7 @@ class Shipper:
         backlog: Backlog,
         transport: Transport,
         backoff: Backoff | None = None,
-        leftovers: LeftoverShipper | None = None,
+        claim: Callable[[], LeftoverShipper | None] | None = None,
         contact_every: float | None = None,
         complain: Callable[[str], None] = lambda _: None,
         leaves: bool = False,
@@ -65,7 +66,8 @@ class Shipper:
         self.delivery = Delivery(
             session_id, backlog, transport, backoff or Backoff(longest=contact_every or LONGEST)
         )
-        self._leftovers = leftovers
+        self._claim = claim
+        self._leftovers: LeftoverShipper | None = None
         self._thread: threading.Thread | None = None
         self._wanted = False
         self._here = threading.RLock()
@@ -119,13 +121,11 @@ class Shipper:
         return self._wait(timeout, patient=False)
 
     def go_on(self) -> None:
-        """Ship what was recorded after :meth:`finish`, then leave nothing behind on the disk, and end the thread.
+        """As :meth:`finish` does, ship what was recorded after it or leave it, and end the thread; but wait for nothing.
 
         It is called in signal handlers, too, and waits for nobody.
         """
         if self._resting:
-            # What is left to others must hold the end: who misses it would add one, and take a number for it.
-            self._leaves = False
             self._lingers = True
         self._finishing = True
         self._left = None
@@ -180,8 +180,7 @@ class Shipper:
             self._pause()
 
     def _run(self) -> None:
-        if self._leftovers is not None:
-            self._leftovers.start()
+        self._claim_leftovers()
         while not self._stopping:
             self._wanted = False
             with self._here:
@@ -274,6 +273,12 @@ class Shipper:
         over = self._finishing or self._resting
         if over and self._leaves and (last := self._buffer.leave()) is not None:
             self._left, self._finishing, self._resting = last, False, True
+            self._claim_leftovers()
+
+    def _claim_leftovers(self) -> None:
+        if self._leftovers is None and self._claim is not None and (leftovers := self._claim()) is not None:
+            self._leftovers = leftovers
+            leftovers.start()
 
     def _keep_in_contact(self) -> None:
         now, every = time.monotonic(), self._contact_every

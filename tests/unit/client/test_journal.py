@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import stat
+import time
 import uuid
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from datacat.client import budget, journal
 from datacat.client.backlog import KINDS, Backlog, numbered
+from datacat.client.epilogue import last_words
 from datacat.client.journal import (
     HEADER,
     MAGIC,
@@ -311,6 +313,33 @@ def test_a_journal_that_nobody_could_deliver_is_set_aside_and_stands_before_no_o
     found.close()
     assert (found.folder, len(told)) == (other.folder, 1)
     assert sorted(path.name for path in log.folder.parent.iterdir()) == [f"{ID}.set-aside", other.folder.name]
+
+
+def test_a_journal_that_was_left_and_is_being_delivered_is_no_reason_to_complain(log):
+    log.add(1)
+    log.writer.close(after_the_end=True)
+    leftover = open_leftover(log.folder, FakeClock())
+    assert leftover is not None
+    assert not log.add(1)
+    assert log.writer.complaint is None
+    leftover.close()
+    deadline = time.monotonic() + 4
+    while not log.add(1) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        log.writer.retry()
+    assert log.seqs() == [1, 2]
+
+
+def test_in_what_is_left_after_the_end_nobody_misses_one(tmp_path):
+    """The end may be with the server already, and gone from the journal."""
+    about = About(VERSION, ID, "http://x", msgspec.Raw(b'{"type":"start"}'), says_goodbye=True)
+    writer = JournalWriter(tmp_path / ID, about, room=10**6)
+    writer.write("event", 9, b'{"seq":9,"time":1,"type":"event","name":"late"}\n', 1)
+    writer.close(after_the_end=True)
+    leftover = open_leftover(tmp_path / ID, FakeClock())
+    assert leftover is not None
+    assert last_words(leftover) is None
+    leftover.close()
 
 
 def test_the_oldest_metrics_go_first_and_then_the_oldest_of_all_but_never_start_and_end(log):

@@ -77,9 +77,8 @@ def servers():
 
 @pytest.fixture
 def shipping(tmp_path, servers):
-    ended = threading.Event()
-    shipper = LeftoverShipper(tmp_path, FakeClock(), servers.transport, ended.set, Impatient())
-    yield shipper, ended
+    shipper = LeftoverShipper(tmp_path, FakeClock(), servers.transport, Impatient())
+    yield shipper
     servers.go_on.set()
     shipper.close()
 
@@ -88,10 +87,9 @@ def test_a_server_that_never_answers_holds_up_nothing_that_the_living_program_se
     tmp_path, servers, shipping
 ):
     leave(tmp_path, "http://hangs")
-    left, ended = shipping
     clock, own = FakeClock(), CapturingTransport()
     buffer = Buffer(clock, MemoryStage(clock, 10**6))
-    shipper = Shipper("id", buffer, Backlog(buffer, clock), own, leftovers=left)
+    shipper = Shipper("id", buffer, Backlog(buffer, clock), own, claim=lambda: shipping)
     buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
     shipper.start()
     assert servers.asked.wait(20)
@@ -99,31 +97,42 @@ def test_a_server_that_never_answers_holds_up_nothing_that_the_living_program_se
     assert shipper.flush(20)
     assert shipper.finish(20)
     assert [each["type"] for each in own.records] == ["start", "event"]
-    assert not ended.is_set()
+    assert not shipping._over
     servers.go_on.set()
-    assert ended.wait(20)
+    assert within(lambda: shipping._over)
 
 
 def test_a_server_that_is_gone_stands_before_no_other(tmp_path, shipping):
     gone, there = leave(tmp_path, "http://gone"), leave(tmp_path, "http://there")
-    shipper, ended = shipping
-    shipper.start()
+    shipping.start()
     assert within(lambda: not there.exists())
     assert gone.exists()
-    shipper.close()
-    assert ended.wait(20)
+    shipping.close()
+    assert within(lambda: shipping._over)
 
 
 def test_who_is_to_end_once_all_is_done_delivers_at_once_what_was_left_by_then(tmp_path, servers, shipping):
-    shipper, ended = shipping
     first = leave(tmp_path, "http://there")
-    shipper.start()
+    shipping.start()
     assert within(lambda: not first.exists())
     second = leave(tmp_path, "http://there")
-    shipper.close(once_done=True)
-    assert ended.wait(20)
+    shipping.close(once_done=True)
+    assert within(lambda: shipping._over)
     assert servers.taken == [first.name, second.name]
     assert not second.exists()
+
+
+def test_who_leaves_something_where_all_is_nearly_done_is_not_left_alone_with_it(tmp_path, servers, shipping):
+    leave(tmp_path, "http://hangs")
+    shipping.close(once_done=True)
+    shipping.start()
+    assert servers.asked.wait(20)
+    second = leave(tmp_path, "http://there")
+    assert shipping.ask()
+    servers.go_on.set()
+    assert within(lambda: shipping._over)
+    assert not second.exists()
+    assert not shipping.ask()
 
 
 def test_an_error_that_nobody_foresaw_ends_no_shipping(tmp_path, servers, shipping, monkeypatch):
@@ -138,7 +147,6 @@ def test_an_error_that_nobody_foresaw_ends_no_shipping(tmp_path, servers, shippi
 
     deliver = leftovers_module.delivery_of
     monkeypatch.setattr(leftovers_module, "delivery_of", stumble)
-    shipper, _ = shipping
-    shipper.start()
+    shipping.start()
     assert within(lambda: not left.exists())
     assert stumbled
