@@ -2,7 +2,6 @@
 
 import os
 import sys
-import threading
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -12,8 +11,6 @@ else:
 
 
 _held: "set[FileLock]" = set()
-_turn = threading.RLock()
-"""No fork comes between the taking of a lock and its being noted."""
 
 
 class FileLock:
@@ -33,18 +30,16 @@ class FileLock:
         Raises:
             OSError: the file cannot be opened.
         """
-        with _turn:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-            try:
-                if sys.platform == "win32":
-                    msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-                else:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(file)
-                return False
-            self._file = file
-            _held.add(self)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        _held.add(self)
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.forget()
+            return False
         # Whoever held it before may have removed the file after we opened it: then this is no lock.
         if not self.in_place:
             self.release()
@@ -67,18 +62,24 @@ class FileLock:
 
     def release(self) -> None:
         """Let go of it."""
-        with _turn:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
-                _held.discard(self)
+        if self._file is not None:
+            if sys.platform != "win32":
+                # A child that was forked just as the file was opened may have it open, too.
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the file: the lock is let go of where no other process has it open."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            _held.discard(self)
+            os.close(file)
 
 
-def _let_go_in_child() -> None:
-    _turn.release()
+def _forget_in_child() -> None:
     for lock in list(_held):
-        lock.release()
+        lock.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_let_go_in_child)
+    os.register_at_fork(after_in_child=_forget_in_child)
