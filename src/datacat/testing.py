@@ -75,7 +75,7 @@ class CapturingTransport:
         if isinstance(answer, Reply):
             return answer
         lines = [msgspec.json.decode(line) for line in body.splitlines()]
-        if lines[0].get("first", lines[0]["seq"]) > self.last_seq + 1:
+        if lines and lines[0].get("first", lines[0]["seq"]) > self.last_seq + 1:
             return Reply(409, last_seq=self.last_seq, code="sequence_gap")
         for record in lines:
             if record["seq"] > self.last_seq:

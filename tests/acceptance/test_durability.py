@@ -3,6 +3,7 @@
 import threading
 import uuid
 
+import pytest
 from tests.acceptance.programs import run, sessions_of
 
 import datacat
@@ -106,6 +107,24 @@ def test_the_same_session_grows_without_harm(service):
             session.log_metric("m", n)
         assert session.flush(60)
     assert len(client.get_session(session_id)["metrics"]) == 50_000
+
+
+@pytest.mark.parametrize("watchdog", [False, True])
+def test_a_session_that_was_delivered_is_gone_on_with_by_its_id_and_nothing_is_lost(
+    service, journals, watchdog
+):
+    session_id = str(uuid.uuid4())
+    code = f"""
+import datacat
+session = datacat.create_session(session_id={session_id!r}, watchdog={watchdog}, exit_timeout=30)
+session.log_event("said")
+session.end()
+"""
+    for _ in range(3):
+        run(code, service.url)
+    session = DatacatClient(service.url).get_session(session_id)
+    assert [event["name"] for event in session["events"]] == ["said"] * 3
+    assert (session["status"], session["lost"]) == ("ended", 0)
 
 
 def test_what_was_left_for_a_server_that_never_comes_stands_before_nothing_else(service, journals):

@@ -61,6 +61,14 @@ class Source(Protocol):
         """Read again from the oldest record that is still there."""
         ...
 
+    def set_base(self, base: int) -> None:
+        """Remember, as long as the records, what is added to their numbers.
+
+        Raises:
+            OSError: they would outlive the process, and this would not.
+        """
+        ...
+
     @property
     def last_seq(self) -> int:
         """The number of the newest record."""
@@ -74,22 +82,30 @@ class Backlog:
         source: where they wait.
         clock: when a loss is told.
         after: the server is thought to have everything up to this number.
+        base: what is added to the source's numbers on their way, as the server has records of an earlier run; None
+            where it is to be asked for them first, see :meth:`settle`.
         start: the session's start record as a line without its number: ``"type":"start",…}``.
     """
 
-    def __init__(self, source: Source, clock: Clock, *, after: int = 0, start: bytes = b"") -> None:
+    def __init__(
+        self, source: Source, clock: Clock, *, after: int = 0, base: int | None = 0, start: bytes = b""
+    ) -> None:
         self._source = source
         self._clock = clock
-        self._after = after
+        self._base = base or 0
+        self.settled = base is not None
+        self._after = 0 if base is None else after + base
         self._start = start
         self._refused: dict[int, Entry] = {}
         self.given_up: Counter[str] = Counter()
 
     def take(self, max_bytes: int, max_records: int) -> Chunk | None:
         """The oldest lines, which stay until acknowledged; None when nothing waits."""
-        found = self._source.read(self._after, max_bytes, max_records)
+        found = self._source.read(self.acknowledged, max_bytes, max_records)
         if not found:
             return None
+        if self._base:
+            found = [_moved(entry, self._base) for entry in found]
         entries: list[Entry] = []
         after = self._after
         for entry in found:
@@ -106,7 +122,7 @@ class Backlog:
     def acknowledge(self, last_seq: int) -> None:
         """Let go of everything up to ``last_seq``: the server has it."""
         self._after = max(self._after, last_seq)
-        self._source.release(self._after)
+        self._source.release(self.acknowledged)
         if self._refused:
             self._refused = {seq: entry for seq, entry in self._refused.items() if seq > last_seq}
 
@@ -120,15 +136,27 @@ class Backlog:
         self.given_up[entry.kind] += 1
         self._refused[entry.seq] = loss(self._clock, entry.first, entry.seq, reason, {entry.kind: 1})
 
+    def settle(self, last_seq: int) -> None:
+        """The server has records up to ``last_seq``: the oldest one here follows them.
+
+        Raises:
+            OSError: that cannot be written down, and so nothing may be sent yet.
+        """
+        found = self._source.read(0, 1, 1)
+        base = last_seq + 1 - (found[0].first if found else 1)
+        self._source.set_base(base)
+        self._base, self._after = base, last_seq
+        self.settled = True
+
     @property
     def acknowledged(self) -> int:
-        """The server has everything up to this number."""
-        return self._after
+        """The server has everything up to this number of the source's."""
+        return self._after - self._base
 
     @property
     def waiting(self) -> bool:
         """Whether anything is not yet acknowledged."""
-        return self._source.last_seq > self._after
+        return self._source.last_seq > self.acknowledged
 
 
 def numbered(seq: int, body: bytes) -> bytes:
@@ -140,6 +168,17 @@ def loss(clock: Clock, first: int, seq: int, reason: str, counts: dict[str, int]
     """The record that says that ``first`` to ``seq`` will never arrive."""
     record = Loss(seq=seq, time=clock.now(), first=first, reason=reason, counts=counts or {})
     return Entry(first, seq, "loss", _encode(record) + b"\n")
+
+
+def _moved(entry: Entry, base: int) -> Entry:
+    """The same with numbers that are higher by ``base``."""
+    first, seq = entry.first + base, entry.seq + base
+    if entry.kind == "loss":
+        record = _losses.decode(entry.line)
+        record.first, record.seq = first, seq
+        return Entry(first, seq, "loss", _encode(record) + b"\n")
+    line = entry.line.replace(b'"seq":%d,' % entry.seq, b'"seq":%d,' % seq, 1)
+    return Entry(first, seq, entry.kind, line)
 
 
 def without(entries: Iterable[Entry], doomed: set[int], clock: Clock, reason: str) -> list[Entry]:

@@ -166,6 +166,12 @@ class Buffer:
         if self._journal:
             self._journal.reader.rewind()
 
+    def set_base(self, base: int) -> None:
+        """Remember what is added to the records' numbers; see :class:`datacat.client.backlog.Source`."""
+        if self._journal:
+            with self._lock:
+                self._journal.writer.set_base(base)
+
     @property
     def dropped(self) -> dict[str, int]:
         """How many records were given up for want of room, by kind."""
@@ -243,12 +249,12 @@ class Buffer:
     def leave(self) -> int | None:
         """Let go of the journal, for whoever ships what was left, and say which is the last record in it.
 
-        None where not all that waits is there. A later record opens it again.
+        None where not all that waits is there, or its numbers are not known yet. A later record opens it again.
         """
         if self._journal is None:
             return None
         with self._lock:
-            if not self.safe:
+            if not (self.safe and self._journal.writer.settled):
                 return None
             self._journal.writer.close(after_the_end=True)
             self._journal.reader.close()

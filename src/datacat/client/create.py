@@ -110,6 +110,9 @@ def create_session(
         tags=tag_list(tags),
         contact_timeout=behaviour.contact_timeout if behaviour.end_at_exit else None,
     )
+    goes_on = session_id is not None
     run = claim(os.environ) if session_id is None and transport is None else Claim(session_id)
     session_id, start.parent_session_id = run
-    return Session(start, behaviour, session_id=session_id, clock=clock, make_transport=transport)
+    return Session(
+        start, behaviour, session_id=session_id, clock=clock, make_transport=transport, goes_on=goes_on
+    )

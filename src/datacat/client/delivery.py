@@ -60,6 +60,8 @@ class Delivery:
 
     def step(self) -> Step:
         """Send the next chunk; after a failure, :attr:`wait` is how many seconds to wait."""
+        if not self.backlog.settled and self.backlog.waiting and (failed := self._settle()) is not None:
+            return failed
         chunk = self.backlog.take(MAX_BATCH_BYTES, self._batch_records)
         if chunk is None:
             return Step.NOTHING
@@ -68,9 +70,7 @@ class Delivery:
         except TransportError as error:
             return self.failed(str(error))
         if not self._understand(chunk, reply):
-            return self.failed(
-                f"the server answered {reply.status} {reply.detail}".strip(), reply.retry_after
-            )
+            return self._not_understood(reply)
         self._backoff.succeeded()
         return Step.SENT
 
@@ -84,6 +84,23 @@ class Delivery:
         self.last_error = reason
         self.wait = self._backoff.failed(retry_after)
         return Step.FAILED
+
+    def _settle(self) -> Step | None:
+        """Ask how far the server is in a session that is gone on with; None where it has said that."""
+        try:
+            reply = self._transport.send(self._session_id, b"", SEND_TIMEOUT)
+            if reply.status == 200 and reply.last_seq is not None:
+                self.backlog.settle(reply.last_seq)
+            elif reply.status == 404 and reply.code == "unknown_session":
+                self.backlog.settle(0)
+            else:
+                return self._not_understood(reply)
+        except (TransportError, OSError) as error:
+            return self.failed(str(error))
+        return None
+
+    def _not_understood(self, reply: Reply) -> Step:
+        return self.failed(f"the server answered {reply.status} {reply.detail}".strip(), reply.retry_after)
 
     def close(self) -> None:
         """Let go of the connection."""

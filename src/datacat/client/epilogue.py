@@ -65,6 +65,10 @@ class WithLastWords:
         """As the journal."""
         self._source.rewind()
 
+    def set_base(self, base: int) -> None:
+        """As the journal."""
+        self._source.set_base(base)
+
     @property
     def last_seq(self) -> int:
         """The number of what was added."""

@@ -17,7 +17,7 @@ The layout, version 1 (all numbers little-endian)::
       <session id>/              of the program itself; of another origin: <session id>.<origin>/
         lock                     held by the program while it lives, then by whoever ships what it left
         session.json             {"journal": 1, "session_id": …, "url": …, "start": {…},
-                                  "origin": "app", "process_start": …, "says_goodbye": …}
+                                  "origin": "app", "process_start": …, "says_goodbye": …, "base": …}
         alive                    u64: when the program was last seen alive, microseconds since the epoch; 0: not yet
         crash.txt                what the interpreter wrote when it fell over
         00000001.log  …          segments, numbered in the order of writing
@@ -92,7 +92,8 @@ class About(msgspec.Struct):
     """What is written in ``session.json``: how to deliver what a dead program left behind.
 
     ``origin`` is who wrote it. ``process_start`` tells the process from a later one of its number, in the system's ticks (0: not
-    known); ``says_goodbye`` whether its end is to be expected in the journal.
+    known); ``says_goodbye`` whether its end is to be expected in the journal. ``base`` is what is added to the records'
+    numbers on their way to the server, which has records of an earlier run; None: it is to be asked for them.
     """
 
     journal: int
@@ -102,6 +103,7 @@ class About(msgspec.Struct):
     origin: str = "app"
     process_start: int = 0
     says_goodbye: bool = False
+    base: int | None = 0
 
     @property
     def folder_name(self) -> str:
@@ -120,6 +122,15 @@ class About(msgspec.Struct):
 
 class _Pid(msgspec.Struct):
     pid: int = 0
+
+
+def describe(folder: Path, about: About) -> None:
+    """Write ``session.json``."""
+    path = folder / ABOUT_NAME
+    unfinished = path.with_suffix(UNFINISHED)
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(msgspec.json.encode(about))
+    unfinished.replace(path)
 
 
 def segment_name(number: int) -> str:
@@ -290,7 +301,7 @@ class JournalWriter:
             self._about.says_goodbye = False
             if self._lock is not None and self._lock.in_place:
                 with contextlib.suppress(OSError):
-                    self._describe(self.folder)
+                    describe(self.folder, self._about)
         self._next_size = _SMALLEST
         self._leave()
         self._leave_spare()
@@ -299,6 +310,24 @@ class JournalWriter:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def set_base(self, base: int) -> None:
+        """Write down what is added to the records' numbers.
+
+        Raises:
+            OSError: it cannot be, or the journal is another's at the moment.
+        """
+        held = self._lock is not None and self._lock.in_place
+        if not held and self.folder.exists():
+            raise BlockingIOError(f"{self.folder} is held by another process")
+        if held:
+            describe(self.folder, msgspec.structs.replace(self._about, base=base))
+        self._about.base = base
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what is added to the records' numbers."""
+        return self._about.base is not None
 
     def abandon(self) -> None:
         """In a forked child: close what belongs to the parent, and touch nothing of it."""
@@ -378,19 +407,12 @@ class JournalWriter:
         if not lock.acquire():
             raise BlockingIOError(f"{folder} is held by another process")
         try:
-            self._describe(folder)
+            describe(folder, self._about)
         except BaseException:
             lock.release()
             raise
         alive.begin(folder)
         return lock
-
-    def _describe(self, folder: Path) -> None:
-        about = folder / ABOUT_NAME
-        unfinished = about.with_suffix(UNFINISHED)
-        unfinished.touch(mode=0o600)
-        unfinished.write_bytes(msgspec.json.encode(self._about))
-        unfinished.replace(about)
 
     def _still_there(self, at: int, end: int) -> bool:
         """Whether the pages from ``at`` to ``end`` can be written; if not, a new segment is begun at the next write.

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from datacat.client.backlog import KEPT, KINDS, Entry, without
 from datacat.client.journal import (
+    ABOUT_NAME,
     FRAME,
     HEADER,
     LENGTH_MASK,
@@ -25,6 +26,8 @@ from datacat.client.journal import (
     SUFFIX,
     UNFINISHED,
     VERSION,
+    About,
+    describe,
     frame,
     segment_header,
     segment_name,
@@ -127,6 +130,16 @@ class JournalReader:
     def rewind(self) -> None:
         """Read again from the oldest segment."""
         self._at = _Place(0, 0, 0)
+
+    def set_base(self, base: int) -> None:
+        """Write down what is added to the records' numbers; only for who holds the journal.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        about = msgspec.json.decode((self._folder / ABOUT_NAME).read_bytes(), type=About)
+        about.base = base
+        describe(self._folder, about)
 
     def survey(self) -> int:
         """The number of the oldest record, 0 when there is none.

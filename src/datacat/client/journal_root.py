@@ -91,7 +91,7 @@ def open_leftover(folder: Path, clock: Clock) -> Leftover | None:
     except OSError:
         return None
     try:
-        about = _about(folder)
+        about = about_of(folder)
         reader = JournalReader(folder, about.session_id, clock)
         first = reader.survey()
     except BaseException:
@@ -141,7 +141,12 @@ def remove_folder(folder: Path) -> None:
         folder.rmdir()
 
 
-def _about(folder: Path) -> About:
+def about_of(folder: Path) -> About:
+    """What is written in ``session.json``.
+
+    Raises:
+        ForeignJournal: it is not there, or this version cannot read it.
+    """
     path = folder / ABOUT_NAME
     try:
         content = path.read_bytes()

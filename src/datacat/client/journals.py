@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 from datacat.client.budget import Budget
 from datacat.client.buffer import Journal
-from datacat.client.journal import About, JournalWriter
+from datacat.client.journal import VERSION, About, JournalWriter
 from datacat.client.journal_reader import ForeignJournal, JournalReader
-from datacat.client.journal_root import journal_root
+from datacat.client.journal_root import about_of, journal_root
 from datacat.client.leftovers import LeftoverShipper
 from datacat.client.transport import Transport
 from datacat.model.clock import Clock
+from datacat.model.records import Origin
 
 _claimed: tuple[int, LeftoverShipper] | None = None
 
@@ -31,14 +32,20 @@ def open_journal(about: About, max_bytes: int, drop_first: Sequence[str], clock:
     return Journal(writer, JournalReader(folder, about.session_id, clock), budget)
 
 
-def left_behind(session_id: str, clock: Clock) -> int:
-    """The last record number in the journal that an earlier run of the same session left, 0 without one."""
+def left_behind(session_id: str, clock: Clock, origin: Origin = Origin.APP) -> tuple[int, int | None]:
+    """The last record number in the journal that an earlier run of a session left, and its ``base``.
+
+    Without one (0, None): what the earlier run recorded is with the server, which is to be asked for it.
+    """
+    about = About(VERSION, session_id, "", origin=origin)
     with contextlib.suppress(OSError, RuntimeError, ForeignJournal):
-        reader = JournalReader(journal_root(os.environ) / session_id, session_id, clock)
+        folder = journal_root(os.environ) / about.folder_name
+        reader = JournalReader(folder, session_id, clock)
         reader.survey()
         reader.close()
-        return reader.last_seq
-    return 0
+        if reader.last_seq:
+            return reader.last_seq, about_of(folder).base
+    return 0, None
 
 
 def claim_leftovers(clock: Clock, make_transport: Callable[[str, str], Transport]) -> LeftoverShipper | None:

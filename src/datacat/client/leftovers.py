@@ -41,6 +41,7 @@ def delivery_of(
         leftover.reader if last is None else WithLastWords(leftover.reader, last),
         clock,
         after=leftover.first - 1,
+        base=leftover.about.base,
         start=bytes(leftover.about.start)[1:],
     )
     return Delivery(leftover.about.session_id, backlog, transport)

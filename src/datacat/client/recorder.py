@@ -50,6 +50,7 @@ class Recorder:
         transport: the way to the server; by default HTTP to ``options.url``.
         origin: who writes them.
         last_seq: the number of the last record before these.
+        base: see :class:`datacat.client.backlog.Backlog`.
         ship_leftovers: whether to ship what dead programs left, if nobody else in this process does.
         contact_every: see :class:`datacat.client.shipper.Shipper`.
         complain: told once, in a sentence, when the journal cannot be written.
@@ -66,6 +67,7 @@ class Recorder:
         transport: Transport | None = None,
         origin: Origin = Origin.APP,
         last_seq: int = 0,
+        base: int | None = 0,
         ship_leftovers: bool = True,
         contact_every: float | None = None,
         complain: Callable[[str], None] = lambda _: None,
@@ -84,6 +86,7 @@ class Recorder:
             origin=origin,
             process_start=procfs.start_time(os.getpid()),
             says_goodbye=origin is Origin.APP and options.end_at_exit,
+            base=base,
         )
         journal = (
             open_journal(about, options.max_journal_bytes, options.drop_first, clock)
@@ -93,7 +96,7 @@ class Recorder:
         memory = MemoryStage(clock, options.max_buffer_bytes, options.drop_first)
         self._buffer = Buffer(clock, memory, journal, last_seq=last_seq)
         self.append = self._buffer.append
-        self._backlog = Backlog(self._buffer, clock, after=last_seq, start=line[1:])
+        self._backlog = Backlog(self._buffer, clock, after=last_seq, base=base, start=line[1:])
         # Whoever says no goodbye is never said to have gone.
         self._alive = Alive(journal.writer.folder, clock) if journal and about.says_goodbye else None
         to_server = transports(options.url, options.key)

@@ -59,6 +59,7 @@ class Session:
         session_id: str | None = None,
         clock: Clock | None = None,
         make_transport: Callable[[], Transport] | None = None,
+        goes_on: bool = False,
     ) -> None:
         self.session_id = session_id or new_session_id()
         self.options = options
@@ -66,13 +67,15 @@ class Session:
         self._clock = clock or SystemClock()
         self._make_transport = make_transport
         self._monotonic = self._clock.monotonic
-        self._begin(
-            last_seq=left_behind(self.session_id, self._clock) if session_id and options.journal else 0
-        )
+        self._goes_on = goes_on
+        last_seq, base = 0, None if goes_on else 0
+        if goes_on and options.journal:
+            last_seq, base = left_behind(self.session_id, self._clock)
+        self._begin(last_seq=last_seq, base=base)
         self._open()
         hooks.listen(self)
 
-    def _begin(self, *, last_seq: int = 0) -> None:
+    def _begin(self, *, last_seq: int = 0, base: int | None = 0) -> None:
         self._watchdog: Watchdog | None = None
         self._ending = self._ended = False
         self._over = False
@@ -87,6 +90,7 @@ class Session:
             self._clock,
             transport=self._make_transport() if self._make_transport else None,
             last_seq=last_seq,
+            base=base,
             contact_every=self._start.contact_timeout and self._start.contact_timeout / 4,
             complain=self._on_complaint,
             leaves=True,
@@ -127,6 +131,7 @@ class Session:
                     "options": asdict(self.options),
                     "root": str(folder.parent) if folder else None,
                     "says_goodbye": self.options.end_at_exit,
+                    "goes_on": self._goes_on,
                     "process_metrics": self.options.process_metrics,
                 },
                 lambda reason: self.log_event("watchdog_unavailable", {"reason": reason}, level="warning"),
@@ -438,6 +443,7 @@ class Session:
             self._beat_into(Pulse(shared=False))  # the other is its parent's
             return
         self.session_id = new_session_id()
+        self._goes_on = False
         self._start = copy(self._start)
         self._start.pid, self._start.time = os.getpid(), self._clock.now()
         self._start.parent_session_id = parent

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Settings = dict[str, Any]
 """What the program tells it: ``session_id``, ``start`` (the start record as JSON), ``options`` (as
 :class:`datacat.client.options.Options`, a dict), ``root`` (of the journals, or None), ``says_goodbye``,
-``process_metrics`` (seconds, or None), and what :class:`Watchdog` adds."""
+``goes_on`` (whether an earlier run recorded into the session), ``process_metrics`` (seconds, or None), and what :class:`Watchdog` adds."""
 
 INTERVAL: Final = 0.25
 """Seconds between two looks."""

@@ -11,6 +11,7 @@ from datacat.client import crashdump, dumps
 from datacat.client.backoff import Backoff
 from datacat.client.death import Signs, verdict
 from datacat.client.encode import encode_data
+from datacat.client.journals import left_behind
 from datacat.client.leftovers import deliver_one
 from datacat.client.options import Options
 from datacat.client.outside import Back, Silent
@@ -48,12 +49,17 @@ class WatchdogLog:
         self._options = msgspec.convert(settings["options"], Options)
         start = msgspec.json.decode(settings["start"], type=Start)
         start.contact_timeout = None  # that promise is the program's
+        earlier: tuple[int, int | None] = 0, 0
+        if settings["goes_on"]:
+            earlier = left_behind(settings["session_id"], self._clock, Origin.WATCHDOG)
         self._recorder = Recorder(
             settings["session_id"],
             start,
             self._options,
             self._clock,
             origin=Origin.WATCHDOG,
+            last_seq=earlier[0],
+            base=earlier[1],
             ship_leftovers=False,
             contact_every=self._options.contact_timeout and self._options.contact_timeout / 4,
         )
