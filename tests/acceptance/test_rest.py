@@ -8,23 +8,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.acceptance.programs import sessions_of
+from tests.acceptance.programs import run, sessions_of
 from tests.acceptance.test_verdicts import watchdogs
 from tests.forks import run_datacat
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what runs and is open is counted in /proc")
 
 WORKER = """
-import datacat, gc, json, os, sys
+import contextlib, datacat, gc, json, os, sys
 def job():
-    with datacat.create_session(product="job", watchdog=sys.argv[1] == "watched") as session:
+    with datacat.create_session(product="job", watchdog=sys.argv[1] != "alone") as session:
         if session._watchdog is not None:
             session._watchdog.wait(30)
         session.start_heartbeat_monitor(timeout=60)
         session.log_event("done")
+        if sys.argv[1] == "leaving":
+            raise SystemExit(0)
 for line in sys.stdin:
     for _ in range(int(line)):
-        job()
+        with contextlib.suppress(SystemExit):
+            job()
     gc.collect()  # a session's own memory goes when Python comes to it
     print(json.dumps([len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))]), flush=True)
 """
@@ -55,27 +58,68 @@ def worker(how: str) -> Iterator[Callable[[int], list[int]]]:
         assert program.wait(30) == 0
 
 
+def settled(
+    jobs: Callable[[int], list[int]], wanted: Callable[[list[int], list[str]], bool]
+) -> tuple[list[int], list[str]]:
+    """What :func:`worker` says, and the watchdogs, when they are as ``wanted``, or have had the time for it."""
+    deadline = time.monotonic() + 30
+    while not wanted(now := jobs(0), watching := watchdogs()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return now, watching
+
+
 @pytest.mark.parametrize("how", ["alone", "watched"])
 def test_jobs_one_after_the_other_leave_no_thread_no_file_and_no_watchdog(
     service, journals, monkeypatch, how
 ):
     monkeypatch.setenv("DATACAT_URL", service.url)
     with worker(how) as jobs:
-
-        def settled(wanted):
-            deadline = time.monotonic() + 30
-            while not wanted(now := jobs(0), watchdogs()) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            return now, watchdogs()
-
         jobs(2)
-        (threads, files), watching = settled(lambda now, watching: now[0] == 1 and not watching)
+        (threads, files), watching = settled(jobs, lambda now, watching: now[0] == 1 and not watching)
         assert (threads, watching) == (1, [])
         jobs(5)
-        assert settled(lambda now, watching: now == [1, files] and not watching) == ([1, files], [])
+        rested = settled(jobs, lambda now, watching: now == [1, files] and not watching)
+        assert rested == ([1, files], [])
     found = sessions_of(service.url, "job")
     assert [session["status"] for session in found] == ["ended"] * 7
     assert list(journals.iterdir()) == []
+
+
+def test_jobs_that_leave_by_an_exit_that_is_caught_leave_no_more_than_one_of_them_does(
+    service, journals, monkeypatch
+):
+    monkeypatch.setenv("DATACAT_URL", service.url)
+    with worker("leaving") as jobs:
+        jobs(2)
+        (threads, files), watching = settled(jobs, lambda now, watching: now[0] == len(watching) == 1)
+        assert (threads, len(watching)) == (1, 1)
+        jobs(5)
+        now, watching = settled(jobs, lambda now, watching: now == [1, files] and len(watching) == 1)
+        assert (now, len(watching)) == ([1, files], 1)
+    found = sessions_of(service.url, "job")
+    assert [(session["status"], session["cause"]) for session in found] == [("ended", "clean")] * 7
+    assert list(journals.iterdir()) == []
+
+
+def test_how_a_program_ends_says_nothing_of_a_session_that_it_outlived(service, journals):
+    code = """
+        import contextlib, datacat, os
+        with contextlib.suppress(SystemExit), datacat.create_session(product="first", watchdog=True) as first:
+            first._watchdog.wait(30)
+            raise SystemExit(0)
+        second = datacat.create_session(product="second", watchdog=True)
+        second._watchdog.wait(30)
+        second.flush(30)
+        os.kill(os.getpid(), 9)
+    """
+    assert run(code, service.url).returncode == -9
+    deadline = time.monotonic() + 30
+    while watchdogs() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    found = [*sessions_of(service.url, "first"), *sessions_of(service.url, "second")]
+    assert [(session["status"], session["cause"]) for session in found] == [
+        ("ended", "clean"), ("crashed", "signal"),
+    ]  # fmt: skip
 
 
 def test_what_is_recorded_after_the_end_is_delivered_and_comes_to_rest_again(service, journals, monkeypatch):

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from threading import get_ident
 from types import TracebackType
@@ -47,6 +47,9 @@ from datacat.model.ids import new_session_id
 from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
 from datacat.model.state import parse_pointer
 
+_leaving: "list[Session]" = []
+"""Sessions that ended as a program does, and are watched on: somebody may catch what it was to end with."""
+
 
 class Session:
     """One run of this program; made by :func:`datacat.create_session`."""
@@ -71,6 +74,7 @@ class Session:
         last_seq, base = 0, None if goes_on else 0
         if goes_on and options.journal:
             last_seq, base = left_behind(self.session_id, self._clock)
+        _live_on()
         self._begin(last_seq=last_seq, base=base)
         self._open()
         hooks.listen(self)
@@ -78,7 +82,7 @@ class Session:
     def _begin(self, *, last_seq: int = 0, base: int | None = 0) -> None:
         self._watchdog: Watchdog | None = None
         self._ending = self._ended = False
-        self._over = False
+        self._over = self._rests = False
         self._silent = False
         self._opened = False
         self._beat_into(self._new_pulse())
@@ -145,13 +149,27 @@ class Session:
             self._open()
         self._recorder.record(kind, record)
         if self._ended:
-            self._recorder.go_on()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._rests = False
+        self._recorder.go_on()
 
     def _at_rest(self) -> None:
         """All is delivered after the end: where nothing can add to it any more, nothing of us runs on."""
         if self._recorder.folder is not None:
             crashdump.leave(self._recorder.folder)
-        if self._watchdog is not None and self._over:
+        self._rests = True
+        self._let_go()
+
+    def _outlived(self) -> None:
+        """The program did not end with the session: how it ends says nothing of it any more."""
+        self._over = True
+        self._pulse.say_goodbye(pulse.ENDED)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._watchdog is not None and self._over and self._rests:
             self._watchdog.release()
 
     def _on_complaint(self, complaint: str) -> None:
@@ -192,7 +210,7 @@ class Session:
         if message is None and self._opened and not self._silent:
             self._append("event", form, now, raw)
             if self._ended:  # by another thread, meanwhile
-                self._recorder.go_on()
+                self._go_on()
             return
         if message is not None:
             message = text_of(message)
@@ -373,6 +391,8 @@ class Session:
         self._ended = True
         self._opened = False
         self._pulse.say_goodbye(pulse.ENDED if kind == "end" else pulse.EXITING)
+        if self._watchdog is not None and not self._over:
+            _leaving.append(self)
         if waiting:
             self._recorder.finish()
 
@@ -433,6 +453,7 @@ class Session:
 
     def on_forked_child(self) -> None:
         """Become a session of its own: the parent's records, locks and connection are the parent's."""
+        _leaving.clear()  # they are the parent's
         parent, ended = self.session_id, self._ended
         meanwhile = self._recorder.abandon()
         if self._watchdog is not None:
@@ -451,3 +472,10 @@ class Session:
         for record in meanwhile:
             self._open()
             self._append(*record)
+
+
+def _live_on() -> None:
+    """Another session begins: the program did not end with those that seemed to end with it."""
+    while _leaving:
+        with suppress(IndexError):  # another thread was faster
+            _leaving.pop()._outlived()  # noqa: SLF001  # a session's
