@@ -16,8 +16,11 @@ from tests.forks import Forked
 _JOURNALS = tempfile.TemporaryDirectory(prefix="datacat-test-journals-")
 os.environ["DATACAT_JOURNAL_DIR"] = _JOURNALS.name
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and so would all that is started from here.
+# A shell that runs the tests in the background has them ignore some signals, and so would all that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for each in ("SIGHUP", "SIGQUIT"):
+    if hasattr(signal, each):
+        signal.signal(getattr(signal, each), signal.SIG_DFL)
 
 settings.register_profile("datacat", deadline=None, max_examples=100)
 settings.load_profile("datacat")

@@ -14,7 +14,7 @@ _held: "set[FileLock]" = set()
 
 
 class FileLock:
-    """A lock on ``path``, which is made where it is missing.
+    """A lock on ``path``.
 
     It belongs to the open file, not to the process: a second one on the same path is refused in the
     same process too. A forked child lives without it: it closes its copy, and the parent still holds the lock.
@@ -24,13 +24,17 @@ class FileLock:
         self._path = path
         self._file: int | None = None
 
-    def acquire(self) -> bool:
+    def acquire(self, *, make: bool = True) -> bool:
         """Take it without waiting; whether it was free.
+
+        Args:
+            make: make the file where it is missing.
 
         Raises:
             OSError: the file cannot be opened.
         """
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0)
+        self._file = os.open(self._path, flags | os.O_CREAT if make else flags, 0o600)
         _held.add(self)
         try:
             if sys.platform == "win32":

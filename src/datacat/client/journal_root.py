@@ -86,7 +86,7 @@ def open_leftover(folder: Path, clock: Clock) -> Leftover | None:
     """
     lock = FileLock(folder / LOCK_NAME)
     try:
-        if not lock.acquire():
+        if not _take(lock, folder):
             return None
     except OSError:
         return None
@@ -98,6 +98,17 @@ def open_leftover(folder: Path, clock: Clock) -> Leftover | None:
         lock.release()
         raise
     return Leftover(folder, about, reader, first, last_alive(folder, clock.now()), lock)
+
+
+def _take(lock: FileLock, folder: Path) -> bool:
+    try:
+        return lock.acquire(make=False)
+    except FileNotFoundError:
+        # It goes last: who removed the rest is at it, or was killed at it. A lock made anew would be in the way.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            return False
+        return lock.acquire()
 
 
 def set_aside(path: Path) -> Path:

@@ -170,6 +170,7 @@ class Session:
 
     def _let_go(self) -> None:
         if self._watchdog is not None and self._over and self._rests:
+            self._pulse.say_goodbye(pulse.ENDED)  # so that the watchdog knows why it is let go of
             self._watchdog.release()
 
     def _on_complaint(self, complaint: str) -> None:

@@ -109,8 +109,9 @@ class Watch:
             ended = dict(poll.poll(INTERVAL * 1000))
             died = time.monotonic()
             replaced = bool(ended) and process not in ended and not procfs.exiting(pid)
-            if replaced and procfs.memory(pid) == program:  # it has closed all its files, as a daemon does
-                poll.unregister(pipe)
+            released = self._pulse.goodbye == pulse.ENDED
+            if replaced and not released and procfs.memory(pid) == program:
+                poll.unregister(pipe)  # it has closed all its files, as a daemon does
             elif ended:
                 break
             else:

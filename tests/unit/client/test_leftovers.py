@@ -12,6 +12,7 @@ from datacat.client.backoff import Backoff
 from datacat.client.buffer import Buffer
 from datacat.client.encode import ANY_FORM
 from datacat.client.journal import VERSION, About, JournalWriter
+from datacat.client.journal_root import open_leftover
 from datacat.client.leftovers import LeftoverShipper
 from datacat.client.memory import MemoryStage
 from datacat.client.shipper import Shipper
@@ -27,6 +28,25 @@ def leave(root, url):
     writer.write("start", 1, b'{"seq":1,"time":1,"type":"start"}\n', 1)
     writer.close()
     return root / session_id
+
+
+def test_a_journal_that_another_is_about_to_remove_is_taken_up_by_nobody(tmp_path):
+    folder = leave(tmp_path, "http://up")
+    remove = [path for path in folder.iterdir() if path.name != "lock"]
+    for path in [*remove, folder / "lock"]:
+        path.unlink()
+    assert open_leftover(folder, FakeClock()) is None
+    assert not folder.exists(), "a lock in it would have kept it there"
+    assert open_leftover(folder, FakeClock()) is None
+
+
+def test_a_journal_whose_lock_is_gone_is_delivered_all_the_same(tmp_path):
+    folder = leave(tmp_path, "http://up")
+    (folder / "lock").unlink()
+    leftover = open_leftover(folder, FakeClock())
+    assert leftover is not None
+    assert leftover.first == 1
+    leftover.close()
 
 
 class Impatient(Backoff):
