@@ -143,12 +143,15 @@ def used_bytes(root: Path) -> int:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a journal: the records first and the lock last, so that one half-removed can be taken up again."""
+    """Remove a journal: the records first and the lock last, so that one half-removed can be taken up again.
+
+    Two may be at it: neither is to stop because the other was faster.
+    """
     with contextlib.suppress(OSError):
         for path in sorted(
             folder.iterdir(), key=lambda path: (path.suffix != SUFFIX, path.name == LOCK_NAME)
         ):
-            path.unlink()
+            path.unlink(missing_ok=True)
         folder.rmdir()
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from datacat.client.backoff import Backoff
 from datacat.client.buffer import Buffer
 from datacat.client.encode import ANY_FORM
 from datacat.client.journal import VERSION, About, JournalWriter
-from datacat.client.journal_root import open_leftover
+from datacat.client.journal_root import open_leftover, remove_folder
 from datacat.client.leftovers import LeftoverShipper
 from datacat.client.memory import MemoryStage
 from datacat.client.shipper import Shipper
@@ -38,6 +39,16 @@ def test_a_journal_that_another_is_about_to_remove_is_taken_up_by_nobody(tmp_pat
     assert open_leftover(folder, FakeClock()) is None
     assert not folder.exists(), "a lock in it would have kept it there"
     assert open_leftover(folder, FakeClock()) is None
+
+
+def test_who_removes_a_journal_goes_on_though_another_was_faster_with_some_of_it(tmp_path, monkeypatch):
+    folder = leave(tmp_path, "http://up")
+    seen = list(folder.iterdir())
+    for path in seen[1:3]:
+        path.unlink()
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(seen))
+    remove_folder(folder)
+    assert not folder.exists()
 
 
 def test_a_journal_whose_lock_is_gone_is_delivered_all_the_same(tmp_path):
