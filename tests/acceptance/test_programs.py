@@ -98,6 +98,35 @@ def test_an_uncaught_exception_is_recorded_though_another_hook_stands_in_the_pla
     assert names(session) == ["uncaught_exception"]
 
 
+def test_a_crash_whose_traceback_was_cut_short_is_a_crash(record):
+    code = """
+def fail():
+    try: 1 / 0
+    except ZeroDivisionError as error:
+        error.__traceback__ = error.__traceback__.tb_next
+        raise error from None
+fail()
+"""
+    done, (session,) = record(code)
+    assert (done.returncode, session["status"], session["exit"]["type"]) == (
+        1,
+        "crashed",
+        "ZeroDivisionError",
+    )
+
+
+def test_what_a_finalizer_raises_at_the_end_ends_nothing(record):
+    code = """
+import weakref
+class Thing: pass
+thing = Thing()
+weakref.finalize(thing, lambda: 1 / 0)
+"""
+    done, (session,) = record(code)
+    assert (done.returncode, session["status"], session["cause"]) == (0, "ended", "clean")
+    assert "ZeroDivisionError" in done.stderr
+
+
 def test_an_exception_that_a_shell_has_noted_down_has_ended_nothing(record):
     code = """
 def shell():

@@ -130,9 +130,11 @@ def _tell(act: Callable[[Listener], None]) -> None:
 def _excepthook(before: Callable[..., Any]) -> Callable[..., Any]:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         global _told  # the program ends once
-        _told = error
+        fatal = _ends_program(error) or (_nobody_is_below(2) and not hasattr(sys, "ps1"))
+        if fatal:
+            _told = error
         if not issubclass(kind, SystemExit):
-            _tell(lambda listener: listener.on_uncaught(error, "MainThread", fatal=True))
+            _tell(lambda listener: listener.on_uncaught(error, "MainThread", fatal=fatal))
         before(kind, error, trace)
 
     return hook
@@ -172,13 +174,29 @@ def _at_exit() -> None:
 
 
 def _ended_by() -> BaseException | None:
-    """The exception that ended the program past our hook: rich, typer and others put theirs in its place.
-
-    Shells and test runners note down those that they caught, too; but from those somebody was below.
-    """
+    """The exception that ended the program past our hook: rich, typer and others put theirs in its place."""
     error: BaseException | None = getattr(sys, "last_value", None)
-    trace = error.__traceback__ if error is not None else None
-    return error if error is not _told and trace is not None and trace.tb_frame.f_back is None else None
+    return error if error is not None and error is not _told and _ends_program(error) else None
+
+
+def _nobody_is_below(depth: int) -> bool:
+    try:
+        sys._getframe(depth)  # noqa: SLF001  # the only way to ask
+    except ValueError:
+        return True
+    return False
+
+
+def _ends_program(error: BaseException) -> bool:
+    """Whether the interpreter noted it down when it had come all the way up.
+
+    Finalizers, Qt and others call the hook for what ends nothing; shells and test runners note down what they caught.
+    """
+    trace = error.__traceback__
+    uncaught = (
+        error is getattr(sys, "last_value", None) and trace is not None and trace.tb_frame.f_back is None
+    )
+    return uncaught and not hasattr(sys, "ps1")
 
 
 def _at_os_exit(code: int) -> None:

@@ -1,6 +1,7 @@
 """One batch to the server and its word back; whether to try again is decided elsewhere."""
 
 import codecs
+import contextlib
 import zlib
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -59,6 +60,30 @@ class _Answer(Struct):
     detail: str = ""
 
 
+class _Connection(urllib3.connection.HTTPConnection):
+    """One that may be closed already: a daemon closes all files that it finds open, and ours with them."""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
+class _SecureConnection(urllib3.connection.HTTPSConnection):
+    """The same."""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
 class HttpTransport:
     """Batches over HTTP, compressed, on a connection that is kept."""
 
@@ -67,6 +92,7 @@ class HttpTransport:
         self._key = key
         self._origin = origin
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
+        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def send(self, session_id: str, body: bytes, timeout: float) -> Reply:
         """Post a batch; see :class:`Transport`."""
