@@ -66,7 +66,7 @@ class Evidence:
         return {
             "kind": kind_of(first, last, silent_for),
             "thread": stacks[0]["thread"] if lives else "",
-            "thread_ended": not lives,
+            **({} if lives else {"thread_ended": True}),
             "cpu_seconds": None if first is None or last is None else round(last.used - first.used, 3),
             "watched_seconds": None if first is None or last is None else round(last.at - first.at, 3),
             "stacks": stacks,

@@ -127,9 +127,9 @@ class HeartbeatMonitor:
                 "seconds_since_heartbeat": round(silent_for, 3),
                 "timeout": self._watch.timeout,
                 "monitor": self.name,
-                "heartbeat": found.beat,
                 **evidence,
                 **described,
+                "heartbeat": found.beat,
             }
             self._log_event("application_appears_hung", data, level="error")
         elif isinstance(found, Recovered):
@@ -137,8 +137,8 @@ class HeartbeatMonitor:
             data = {
                 "seconds_hung": round(found.seconds, 3),
                 "monitor": self.name,
-                "heartbeat": found.beat,
                 "seconds_since_heartbeat": round(self._clock.monotonic() - found.at, 3),
+                "heartbeat": found.beat,
             }
             self._log_event("application_recovered", data, level="info")
 

@@ -89,13 +89,13 @@ class WatchdogLog:
             "monitor": hang.monitor,
             "timeout": hang.timeout,
             "seconds_since_heartbeat": round(hang.seconds, 3),
-            "heartbeat": hang.beat,
             "kind": kind_of(before, after, hang.seconds + (after.at - seen if after else 0.0)),
             "gil_held": True,
             "thread": stacks[0]["thread"] if stacks else "",
             "cpu_seconds": round(after.used - before.used, 3) if before and after else None,
             "watched_seconds": round(after.at - before.at, 3) if before and after else None,
             "stacks": stacks,
+            "heartbeat": hang.beat,
         }
         self._event(seen, "application_appears_hung", data, level="error")
 
@@ -104,8 +104,8 @@ class WatchdogLog:
         data = {
             "monitor": end.monitor,
             "seconds_hung": round(end.seconds, 3),
-            "heartbeat": end.beat,
             "seconds_since_heartbeat": round(seen - end.at, 3),
+            "heartbeat": end.beat,
         }
         self._event(seen, "application_recovered", data)
 
