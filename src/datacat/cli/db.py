@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from datacat.cli.options import AsJson, Config, Database
-from datacat.cli.service import STYLES, fail, safe
+from datacat.cli.service import STYLES, fail, safe, terminal
 from datacat.model.errors import ConfigurationError, StoreError
 from datacat.store.upkeep import Stats, Tell, Upkeep
 from datacat.wire.codec import encode
@@ -44,7 +44,7 @@ def check(
     if as_json:
         typer.echo(encode({"ok": checked.ok, **_fields(checked)}))
     else:
-        console = _console()
+        console = terminal(soft_wrap=True)
         for note in checked.notes:
             console.print(f"[yellow]{safe(note)}[/]")
         for fault in checked.faults:
@@ -72,7 +72,7 @@ def backup(
     if as_json:
         typer.echo(encode(copied))
     else:
-        _console().print(f"{safe(copied.path)}  [dim]{size(copied.bytes)}, checked[/]")
+        terminal(soft_wrap=True).print(f"{safe(copied.path)}  [dim]{size(copied.bytes)}, checked[/]")
 
 
 @app.command()
@@ -92,7 +92,7 @@ def restore(
     if as_json:
         typer.echo(encode(restored))
         return
-    console = _console()
+    console = terminal(soft_wrap=True)
     console.print(
         f"{safe(restored.path)} is now what {safe(source)} is  [dim]{size(restored.bytes)}, checked[/]"
     )
@@ -108,7 +108,7 @@ def vacuum(database: Database = None, config: Config = None, as_json: AsJson = F
         typer.echo(encode(done))
     else:
         gained = max(0, done.before - done.after)
-        _console().print(
+        terminal(soft_wrap=True).print(
             f"{size(gained)} given back  [dim]{size(done.before)} before, {size(done.after)} now[/]"
         )
 
@@ -132,7 +132,7 @@ def stats(
         moments = {name: _moment(getattr(found, name)) for name in ("oldest", "newest")}
         typer.echo(encode(_fields(found) | moments))
     else:
-        _print_stats(_console(), found)
+        _print_stats(terminal(soft_wrap=True), found)
 
 
 def size(number: int) -> str:
@@ -166,7 +166,7 @@ def _do(
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Tell]:
     """A bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True, emoji=False, highlight=False)
+    console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(
         *columns, console=console, transient=True, disable=quiet or not console.is_terminal
@@ -221,7 +221,3 @@ def _fields(found: Any) -> dict[str, Any]:
 
 def _moment(time: int | None) -> str | None:
     return None if time is None else rfc3339(time)
-
-
-def _console() -> Console:
-    return Console(emoji=False, highlight=False, soft_wrap=True)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datacat.cli.service import STYLES, client_of
+from datacat.cli.service import STYLES, client_of, terminal
 from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
 
@@ -36,7 +36,7 @@ def demo(
     ] = None,
 ) -> None:
     """Watch three real programs being recorded; one hangs and recovers, one vanishes."""
-    console = Console(emoji=False, highlight=False)
+    console = terminal()
     missing = [name for name in EXAMPLES if not (examples / name).is_file()]
     if missing:
         _fail(

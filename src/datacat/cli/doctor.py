@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from datacat.cli.diagnosis import Facts, Finding, diagnose
-from datacat.cli.service import DEFAULT_URL, safe
+from datacat.cli.service import DEFAULT_URL, safe, terminal
 from datacat.wire.codec import encode
 
 _STYLES = {"problem": "bold red", "note": "yellow"}
@@ -38,7 +38,7 @@ def doctor(
     if as_json:
         typer.echo(encode({"ok": not ill, "findings": findings, "facts": facts}))
     else:
-        _print(Console(emoji=False, highlight=False, soft_wrap=True), facts, findings, ill=ill)
+        _print(terminal(soft_wrap=True), facts, findings, ill=ill)
     if ill:
         raise typer.Exit(1)
 

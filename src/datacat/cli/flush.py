@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from datacat.cli.service import url_option, usable_key
+from datacat.cli.service import terminal, url_option, usable_key
 from datacat.client.delivery import Delivery, Step
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import Leftover, journal_root, set_aside
@@ -43,7 +43,7 @@ def flush(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Deliver what programs that have ended left in their journals. Running programs deliver their own."""
-    console = Console(emoji=False, highlight=False, stderr=as_json)
+    console = terminal(stderr=as_json)
     try:
         root = (journal_dir or journal_root(os.environ)).absolute()
     except RuntimeError as error:

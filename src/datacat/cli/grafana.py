@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from datacat.cli.service import url_option, usable_key
+from datacat.cli.service import terminal, url_option, usable_key
 from datacat.grafana.provisioning import CRASH_FREE_BELOW, PLUGIN, PLUGIN_VERSION, files
 from datacat.wire.codec import encode
 
@@ -47,7 +46,7 @@ def provision(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write the data source, the dashboards and the alert rules, for Grafana to read when it starts."""
-    console = Console(emoji=False, highlight=False, stderr=as_json)
+    console = terminal(stderr=as_json)
     written = files(
         url,
         key=usable_key(key, "--key, or DATACAT_KEY,"),

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from datacat.cli.options import AsJson, Config, Database
-from datacat.cli.service import day_and_time, fail, safe
+from datacat.cli.service import day_and_time, fail, safe, terminal
 from datacat.client.arguments import label
 from datacat.model.errors import ConfigurationError, StoreError
 from datacat.model.keys import Key, KeyScope, new_key
@@ -101,7 +100,7 @@ def list_keys(database: Database = None, config: Config = None, as_json: AsJson 
         table.add_row(
             key.id, safe(key.name), scopes, safe(key.product or "all"), rate, made, revoked, style=style
         )
-    console = Console(emoji=False, highlight=False)
+    console = terminal()
     # What reads a pipe wants a line for a key, however long it is.
     console.print(table, width=None if console.is_terminal else console.measure(table).maximum)
 
@@ -147,7 +146,7 @@ def _open(database: str | None, config: Path | None, *, must_exist: bool = False
 
 def _tell(text: str) -> None:
     """Beside the key, which goes to standard output alone."""
-    Console(stderr=True, emoji=False, highlight=False, soft_wrap=True).print(text)
+    terminal(stderr=True, soft_wrap=True).print(text)
 
 
 def _view(key: Key) -> dict[str, Any]:

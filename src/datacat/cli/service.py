@@ -65,11 +65,14 @@ def safe(value: Any) -> str:
     return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value)))
 
 
+def terminal(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
+    """Where a command prints: what was recorded, as it was recorded, without colours or emojis made of it."""
+    return Console(stderr=stderr, soft_wrap=soft_wrap, emoji=False, highlight=False)
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say what went wrong on standard error, and leave with this code: 2 for what was typed."""
-    Console(stderr=True, emoji=False, highlight=False).print(
-        f"[red]datacat: {safe(message)}[/]", soft_wrap=True
-    )
+    terminal(stderr=True, soft_wrap=True).print(f"[red]datacat: {safe(message)}[/]")
     raise typer.Exit(code)
 
 

@@ -19,6 +19,7 @@ from datacat.cli.service import (
     fail_because,
     program_of,
     safe,
+    terminal,
 )
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.periods import parse_period
@@ -80,7 +81,7 @@ def sessions(
         "to": until and moment(until, now, "--until"),
     }
     client = client_of(url)
-    console = Console(emoji=False, highlight=False)
+    console = terminal()
     cursor: str | None = None
     counts: JsonObject = {}
     left = limit

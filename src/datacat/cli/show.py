@@ -21,6 +21,7 @@ from datacat.cli.service import (
     program_of,
     safe,
     short,
+    terminal,
     time_of_day,
 )
 from datacat.model.errors import InvalidInput, RequestFailed
@@ -57,7 +58,7 @@ def show(
         typer.echo(encode(dossier))
         return
     # Each line is cut to one of the terminal; into a file or a pipe it goes whole.
-    console = Console(emoji=False, highlight=False, soft_wrap=True)
+    console = terminal(soft_wrap=True)
     session = dossier["session"]
     _verdict(console, dossier["verdict"], session)
     _hangs(console, session["hangs"])

@@ -22,6 +22,7 @@ from datacat.cli.service import (
     program_of,
     safe,
     short,
+    terminal,
     time_of_day,
 )
 from datacat.client.api import DatacatClient
@@ -72,7 +73,7 @@ def tail(
 ) -> None:
     """Show what happens as it happens, in one session or in all, until Ctrl-C. With --json, a message to a line."""
     client = client_of(url)
-    console = Console(emoji=False, highlight=False, soft_wrap=True)
+    console = terminal(soft_wrap=True)
     filters: dict[str, Any] = {"product": product, "version": version, "environment": environment}
     if session_id is not None and any(filters.values()):
         raise typer.BadParameter(
@@ -154,7 +155,7 @@ def _say(message: LiveMessage) -> None:
             words = f"not shown{': ' if left_out else ''}{left_out}: {why}; it is stored, and datacat show ID has it"
         case _:
             return
-    Console(stderr=True, emoji=False, highlight=False).print(f"[yellow]{safe(words)}[/]", soft_wrap=True)
+    terminal(stderr=True, soft_wrap=True).print(f"[yellow]{safe(words)}[/]")
 
 
 def line(message: LiveMessage, *, with_session: bool) -> str:
