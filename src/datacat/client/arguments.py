@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
-from datacat.client.pulse import NAME, SLOT
+from datacat.client.pulse import NAME_BYTES
 from datacat.client.text import text_of
 from datacat.model import limits
 from datacat.model.errors import InvalidInput
@@ -13,9 +13,6 @@ from datacat.model.records import Kind, Level
 
 LONGEST: Final = min(limits.MAX_CONTACT_TIMEOUT, threading.TIMEOUT_MAX)
 """Seconds: what may be promised, and what can be waited for."""
-
-LONGEST_MONITOR_NAME: Final = 8 * (SLOT - NAME) - 1
-"""Bytes, see :mod:`datacat.client.pulse`."""
 
 _LEVELS: Final = frozenset(get_args(Level))
 _KINDS: Final = frozenset(get_args(Kind))
@@ -96,9 +93,9 @@ def check_monitor_name(name: str) -> None:
     """A name that those who watch from outside read as it is."""
     check_name(name)
     size = len(name.encode("utf-8", "replace"))
-    if size > LONGEST_MONITOR_NAME or "\0" in name:
+    if size > NAME_BYTES or "\0" in name:
         raise ValueError(
-            f"a monitor's name must have at most {LONGEST_MONITOR_NAME} bytes of UTF-8, and none that is zero; "
+            f"a monitor's name must have at most {NAME_BYTES} bytes of UTF-8, and none that is zero; "
             f"found {size} bytes: which loop it is, in a word or two"
         )
 

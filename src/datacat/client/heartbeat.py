@@ -9,6 +9,7 @@ from datacat.client import pulse
 from datacat.client.evidence import SAMPLES, Evidence, native_id
 from datacat.client.pulse import Slot
 from datacat.client.silence import HeartbeatWatch, Hung, Recovered
+from datacat.client.text import text_of
 from datacat.model.clock import Clock
 
 _SOON: Final = 0.25
@@ -146,7 +147,7 @@ class HeartbeatMonitor:
         try:
             return self._describe()
         except Exception as error:  # noqa: BLE001  # what is described is the program's, and moves
-            return {"not_described": repr(error)}
+            return {"not_described": text_of(error, repr)}
 
     def _run(self) -> None:
         while True:

@@ -40,7 +40,8 @@ RUNNING, EXITING, ENDED = 0.0, 1.0, 2.0
 """Not yet; it has written an exit; it has said ``end()``, and may live on."""
 
 SIZE: Final = mmap.PAGESIZE
-_NAME_BYTES: Final = 8 * (SLOT - NAME) - 1
+NAME_BYTES: Final = 8 * (SLOT - NAME) - 1
+"""Of a longer name the rest is cut off."""
 
 assert (GOODBYE + 1) * 8 <= SIZE
 
@@ -67,7 +68,7 @@ class Pulse:
     def slot(self, name: str, now: float, timeout: float, check_interval: float) -> Slot:
         """A slot for a monitor that begins to watch now; beyond the last, one that only this process sees."""
         slot = self._free_slot()
-        encoded = name.encode("utf-8", "replace")[:_NAME_BYTES]
+        encoded = name.encode("utf-8", "replace")[:NAME_BYTES]
         slot.cast("B")[8 * NAME : 8 * SLOT] = encoded.ljust(8 * (SLOT - NAME), b"\0")
         slot[TIMEOUT], slot[CHECK_INTERVAL] = timeout, check_interval
         slot[LAST_BEAT] = slot[LAST_CHECK] = now

@@ -14,6 +14,7 @@ from datacat.client.backoff import LONGEST, Backoff
 from datacat.client.buffer import Buffer
 from datacat.client.delivery import Delivery, Step
 from datacat.client.leftovers import LeftoverShipper
+from datacat.client.text import text_of
 from datacat.client.transport import Transport
 
 logger = logging.getLogger("datacat.client")
@@ -176,7 +177,7 @@ class Shipper:
                 self._ship_all()
                 self._keep_in_contact()
         except Exception as error:  # noqa: BLE001  # a codec half loaded, the program's logging: shipping goes on
-            self.delivery.failed(f"shipping failed: {error!r}")
+            self.delivery.failed(f"shipping failed: {text_of(error, repr)}")
             self._pause()
 
     def _run(self) -> None:

@@ -68,12 +68,8 @@ class _Connection(urllib3.connection.HTTPConnection):
             super().close()
 
 
-class _SecureConnection(urllib3.connection.HTTPSConnection):
+class _SecureConnection(urllib3.connection.HTTPSConnection, _Connection):
     """The same."""
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            super().close()
 
 
 class _Pool(urllib3.HTTPConnectionPool):

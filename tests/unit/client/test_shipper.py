@@ -88,13 +88,14 @@ def test_a_server_that_forgot_the_session_is_given_it_again(shipping):
     assert [each["type"] for each in transport.records] == ["start", "loss", "event"]
 
 
-def test_a_record_that_the_server_refuses_is_given_up_alone():
-    class Picky(CapturingTransport):
-        def send(self, session_id, body, timeout):
-            return (
-                Reply(422, code="wrong_type") if b'"n":3' in body else super().send(session_id, body, timeout)
-            )
+class Picky(CapturingTransport):
+    """Takes all but the third."""
 
+    def send(self, session_id, body, timeout):
+        return Reply(422, code="wrong_type") if b'"n":3' in body else super().send(session_id, body, timeout)
+
+
+def test_a_record_that_the_server_refuses_is_given_up_alone():
     transport = Picky()
     _, shipper = make(transport, 6)
     shipper.start()
@@ -140,12 +141,6 @@ def test_a_server_that_answers_the_same_to_everything_is_asked_ever_less_and_cos
 
 
 def test_a_record_that_is_refused_behind_a_gap_is_given_up_alone():
-    class Picky(CapturingTransport):
-        def send(self, session_id, body, timeout):
-            return (
-                Reply(422, code="wrong_type") if b'"n":3' in body else super().send(session_id, body, timeout)
-            )
-
     transport = Picky()
     buffer, shipper = make(transport, 6)
     backlog = shipper.delivery.backlog
