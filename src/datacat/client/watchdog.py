@@ -184,11 +184,12 @@ class Watch:
                 self.log.back(now, found)
             case Silent():
                 slot = slots[found.monitor]
-                until_now = self._processor(slot)
+                before, after = self._worked.get(found.monitor), self._processor(slot)
                 dump = self._ask_for_stacks(process)
-                # Meanwhile it may have gone on, and be gone.
-                worked = self._worked.get(found.monitor), self._processor(slot) or until_now
-                self.log.silent(now, found, int(slot[pulse.THREAD]), dump, *worked)
+                if before is None or before.at >= now:
+                    # A look too late to have watched it. Else it does not count that being asked has woken the thread.
+                    after = self._processor(slot) or after
+                self.log.silent(now, found, int(slot[pulse.THREAD]), dump, before, after)
 
     def _keep_in_contact(self, now: float, *, unable: bool) -> None:
         """Speak for the program, but not at once: what that loads would hold up the look at a hang."""
