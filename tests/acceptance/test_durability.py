@@ -57,7 +57,6 @@ def test_a_client_goes_on_through_kills_and_everything_arrives_once_and_in_order
     found = session.get_details()
     assert [event["data"]["n"] for event in found["events"]] == list(range(3000))
     assert (found["lost"], found["status"]) == (0, "ended")
-    session._recorder._shipper.stop()
 
 
 def test_a_program_can_start_while_the_server_is_down(service):
@@ -69,7 +68,6 @@ def test_a_program_can_start_while_the_server_is_down(service):
     assert session.flush(30)
     session.end()
     assert [event["name"] for event in session.get_details()["events"]] == ["before the server"]
-    session._recorder._shipper.stop()
 
 
 def test_a_server_that_lost_its_database_is_given_again_what_the_journal_still_has(service):
@@ -86,7 +84,6 @@ def test_a_server_that_lost_its_database_is_given_again_what_the_journal_still_h
     assert ([event["name"] for event in found["events"]], found["lost"]) == (["old", "new"], 0)
     assert found["product"] == "forgotten"
     session.end()
-    session._recorder._shipper.stop()
 
 
 def test_a_graceful_stop_finishes_what_was_accepted_and_leaves_one_file(service):

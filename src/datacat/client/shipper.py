@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from enum import Enum
 from typing import Final
 
 from datacat.client.backlog import Backlog
@@ -25,6 +26,16 @@ _LINGER: Final = 2.0
 SHIP_INTERVAL: Final = 0.2
 """Seconds between looks into the buffer. A look costs nothing; being woken by each record would
 need a lock inside the program's own calls."""
+
+
+class Phase(Enum):
+    """How far a session is, to who ships it."""
+
+    OPEN = "it goes on"
+    ENDING = "it is over: once nothing waits, nothing is to stay on the disk"
+    RESTING = "nothing waited, and nothing stayed"
+    LATE = "something was recorded after that; more may come soon, so it rests a while later"
+    LEFT = "what could not be delivered is in the journal, for whoever ships what was left"
 
 
 class Shipper:
@@ -74,12 +85,9 @@ class Shipper:
         self._here = threading.RLock()
         """Held by whoever ships."""
         self._progress = threading.Condition()
-        self._stopping = False
-        self._finishing = False
-        self._resting = False
+        self._phase = Phase.OPEN
         self._leaves = leaves
-        self._lingers = False
-        self._left: int | None = None
+        self._left = 0
         """The last record when the journal was left; what came later is ours again."""
         self._next_try = 0.0
         self._failing = False
@@ -95,11 +103,6 @@ class Shipper:
                 except RuntimeError:
                     self._thread = None
             return self._thread is not None
-
-    def stop(self) -> None:
-        """Stop after the batch under way, at the next look."""
-        self._stopping = True
-        self._call()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything recorded so far is with the server, at most ``timeout`` seconds."""
@@ -117,8 +120,7 @@ class Shipper:
                 return True
             if self._is_left:
                 return False
-        self._lingers = False
-        self._finishing = True
+        self._phase = Phase.ENDING
         return self._wait(timeout, patient=False)
 
     def go_on(self) -> None:
@@ -126,10 +128,8 @@ class Shipper:
 
         It is called in signal handlers, too, and waits for nobody.
         """
-        if self._resting:
-            self._lingers = True
-        self._finishing = True
-        self._left = None
+        ended_before = self._phase not in (Phase.OPEN, Phase.ENDING)
+        self._phase = Phase.LATE if ended_before else Phase.ENDING
         self.start()
 
     def _wait(self, timeout: float, *, patient: bool) -> bool:
@@ -144,7 +144,7 @@ class Shipper:
         self._next_try = 0.0
         self._call()
         with self._progress:
-            while backlog.acknowledged < target or (not patient and self._finishing and not backlog.waiting):
+            while backlog.acknowledged < target or (not patient and self._is_about_to_rest):
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._runs:
                     return False
@@ -182,21 +182,18 @@ class Shipper:
 
     def _run(self) -> None:
         self._claim_leftovers()
-        while not self._stopping:
+        while True:
             self._wanted = False
             with self._here:
                 self._turn()
             with self._progress:
                 self._progress.notify_all()
                 # What is recorded from here on starts another thread.
-                if self._resting and self._is_done:
+                if self._is_done:
                     self._close()
                     self._thread = None
                     break
             self._sleep()
-        else:
-            self._close()
-            return
         self._at_rest()
 
     @property
@@ -206,22 +203,27 @@ class Shipper:
     @property
     def _is_over(self) -> bool:
         """Whether nothing is to be left behind; what comes late may come often, so that is not done each time."""
-        over = self._finishing or self._resting
-        return over and not (self._lingers and time.monotonic() - self._last_contact < _LINGER)
+        if self._phase is Phase.LATE:
+            return time.monotonic() - self._last_contact >= _LINGER
+        return self._phase is not Phase.OPEN
+
+    @property
+    def _is_about_to_rest(self) -> bool:
+        return self._phase is Phase.ENDING and not self.delivery.backlog.waiting
 
     @property
     def _is_left(self) -> bool:
-        return self._left == self._buffer.last_seq
+        return self._phase is Phase.LEFT and self._left == self._buffer.last_seq
 
     @property
     def _is_done(self) -> bool:
-        return self._is_left or (self._is_over and not self.delivery.backlog.waiting)
+        return self._is_left or (self._phase is Phase.RESTING and not self.delivery.backlog.waiting)
 
     def _sleep(self) -> None:
         """Until the next look, or somebody waits for one."""
         deadline = time.monotonic() + self._until_next_look()
         with self._progress:
-            while not self._wanted and not self._stopping and (left := deadline - time.monotonic()) > 0:
+            while not self._wanted and (left := deadline - time.monotonic()) > 0:
                 self._progress.wait(left)
 
     def _call(self) -> None:
@@ -232,7 +234,7 @@ class Shipper:
 
     def _until_next_look(self) -> float:
         """Seconds. A session that is over, and cannot be delivered now, is to cost its program nothing meanwhile."""
-        pause = self._next_try - time.monotonic() if self._finishing else 0.0
+        pause = 0.0 if self._phase is Phase.OPEN else self._next_try - time.monotonic()
         return max(SHIP_INTERVAL, pause)
 
     def _close(self) -> None:
@@ -248,7 +250,7 @@ class Shipper:
 
     def _ship_all(self) -> None:
         """Send until nothing waits, or the server does not answer."""
-        while not self._stopping and time.monotonic() >= self._next_try:
+        while time.monotonic() >= self._next_try:
             step = self.delivery.step()
             if step is Step.FAILED:
                 self._pause()
@@ -262,8 +264,7 @@ class Shipper:
                 self._keep_up()
             elif self._is_over and not self.delivery.backlog.waiting:
                 self._buffer.discard(self.delivery.backlog.acknowledged)
-                self._finishing = False
-                self._resting = True
+                self._phase = Phase.RESTING
             with self._progress:
                 self._progress.notify_all()
             if step is Step.NOTHING:
@@ -271,9 +272,10 @@ class Shipper:
 
     def _leave(self) -> None:
         """Of a session that is over and cannot be delivered, nothing is to run on and stay open in its program."""
-        over = self._finishing or self._resting
+        over = self._phase is not Phase.OPEN
         if over and self._leaves and (last := self._buffer.leave()) is not None:
-            self._left, self._finishing, self._resting = last, False, True
+            self._left = last
+            self._phase = Phase.LEFT
             self._claim_leftovers()
 
     def _claim_leftovers(self) -> None:

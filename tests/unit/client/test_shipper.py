@@ -42,7 +42,8 @@ def shipping():
     transport, backoff = CapturingTransport(), Impatient()
     buffer, shipper = make(transport, 5, backoff)
     yield shipper, buffer, transport, backoff
-    shipper.stop()
+    transport.answers = []
+    assert shipper.finish(10)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +100,7 @@ def test_a_record_that_the_server_refuses_is_given_up_alone():
     transport = Picky()
     _, shipper = make(transport, 6)
     shipper.start()
-    assert shipper.flush(10)
-    shipper.stop()
+    assert shipper.finish(10)
     assert [each.get("n") for each in transport.of("event")] == [0, 1, 2, 4, 5]
     assert [each["reason"] for each in transport.of("loss")] == ["refused: wrong_type"]
 
@@ -184,8 +184,7 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_shipping():
     transport = Stumbling()
     _, shipper = make(transport, 0)
     shipper.start()
-    assert shipper.flush(10)
-    shipper.stop()
+    assert shipper.finish(10)
     assert len(transport.of("start")) == 1
     assert "idna" in (shipper.delivery.last_error or "")
 
@@ -337,6 +336,8 @@ def test_what_is_recorded_after_the_end_and_cannot_be_delivered_is_left_too():
 def test_what_comes_late_and_often_does_not_end_and_begin_each_time(shipping, monkeypatch):
     monkeypatch.setattr(shipping_module, "_LINGER", 0.5)
     shipper, buffer, _, _ = shipping
+    discarded: list[int] = []
+    monkeypatch.setattr(buffer, "discard", discarded.append)
     shipper.start()
     assert shipper.finish(10)
     assert rested(shipper)
@@ -348,3 +349,4 @@ def test_what_comes_late_and_often_does_not_end_and_begin_each_time(shipping, mo
         assert shipper.flush(10)
     assert len(threads) == 1
     assert rested(shipper)
+    assert discarded == [6, 9]
