@@ -252,11 +252,13 @@ class Session:
     @contextmanager
     def timer(self, name: str, *, tags: Tags = ()) -> Iterator[None]:
         """Record the seconds that a block (or, as a decorator, a function) takes."""
+        check_name(name)
+        listed = tag_list(tags)
         began = time.perf_counter()
         try:
             yield
         finally:
-            self.log_metric(name, time.perf_counter() - began, tags=tags, kind="timer", unit="s")
+            self.log_metric(name, time.perf_counter() - began, tags=listed, kind="timer", unit="s")
 
     def log_exception(self, error: BaseException | None = None, *, level: Level = "error") -> None:
         """Record an exception, by default the one being handled, with its traceback."""

@@ -184,6 +184,18 @@ def test_a_metric_that_is_no_finite_number_becomes_an_event_that_says_so(value):
     )
 
 
+@pytest.mark.parametrize("wrong", [{"name": ""}, {"tags": "text"}])
+def test_a_timer_that_is_told_something_wrong_says_so_before_its_block(wrong):
+    ran = []
+    with (
+        capturing_session() as (session, _),
+        pytest.raises((TypeError, ValueError)),
+        session.timer(**{"name": "t"} | wrong),
+    ):
+        ran.append(True)
+    assert not ran
+
+
 def test_a_timer_measures_a_block_and_a_function_also_when_they_fail():
     with capturing_session() as (session, sent):
         with session.timer("block"):
