@@ -8,6 +8,9 @@ from typing import Any
 
 from datacat.client.api import DatacatClient
 
+NOBODY = "http://127.0.0.1:9"
+"""Where no service is."""
+
 
 def run(code: str, url: str, *, timeout: float = 60, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run ``code`` as a program of its own that records at ``url``."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.faults import little_memory
-from tests.acceptance.programs import sessions_of
+from tests.acceptance.programs import NOBODY, sessions_of
 from tests.forks import run_datacat
 
 # Each thread says in a shared file how many of its calls have returned.
@@ -49,8 +49,6 @@ if how == "memory":
         hoard.append(bytearray(os.urandom(1024) * 1024))
 time.sleep(60)
 """
-
-NOBODY = "http://127.0.0.1:9"
 
 
 class Victim:

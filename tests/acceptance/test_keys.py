@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from tests.acceptance.programs import NOBODY, run
 from tests.api.test_keys import make
 from tests.forks import run_datacat
 
@@ -61,3 +62,23 @@ def test_a_key_is_shown_to_its_own_server_alone():
     to_server = transports("http://a.example/", "secret")
     assert to_server("http://a.example", "app")._key == "secret"
     assert to_server("http://b.example", "app")._key is None
+
+
+def test_a_flush_delivers_what_its_key_is_good_for_and_keeps_the_rest(service, journals, monkeypatch):
+    for product in ("player", "editor", "player"):
+        assert (
+            run(
+                f"import datacat\ndatacat.create_session(product='{product}').log_event('e')", NOBODY
+            ).returncode
+            == 0
+        )
+    _, key = make(service.database, "ci", "ingest", "read", product="editor")
+    monkeypatch.setenv("DATACAT_KEY", key)
+    done = run_datacat("flush", "--url", service.url)
+    assert done.returncode == 1
+    assert "delivered 3 records of 1 program" in done.stdout
+    assert "2 journals kept" in done.stdout
+    assert done.stdout.count("403") == 1
+    (session,) = DatacatClient(service.url, key=key).get_all_sessions()
+    assert session["product"] == "editor"
+    assert len(list(journals.glob("*/*.log"))) == 2

@@ -5,10 +5,8 @@ import time
 from datetime import datetime
 
 import pytest
-from tests.acceptance.programs import run, sessions_of
+from tests.acceptance.programs import NOBODY, run, sessions_of
 from tests.acceptance.test_deaths import flush
-
-NOBODY = "http://127.0.0.1:9"
 
 
 def left(service, product, code, **variables):

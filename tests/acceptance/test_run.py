@@ -14,13 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.acceptance.faults import little_memory
-from tests.acceptance.programs import sessions_of
+from tests.acceptance.programs import NOBODY, sessions_of
 
 from datacat.client.api import DatacatClient
 from datacat.client.journal_reader import JournalReader
 from datacat.model.clock import SystemClock
 
-NOBODY = "http://127.0.0.1:9"
 RUN = [sys.executable, "-m", "datacat", "run"]
 
 

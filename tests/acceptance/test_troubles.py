@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.faults import FaultyProxy, bound_by_permissions, small_disk
-from tests.acceptance.programs import run, sessions_of
+from tests.acceptance.programs import NOBODY, run, sessions_of
 
 from datacat.client.api import DatacatClient
 from datacat.client.journal_root import used_bytes
-
-NOBODY = "http://127.0.0.1:9"
 
 # A call that the system interrupted for another program says nothing about us.
 TIMED = """

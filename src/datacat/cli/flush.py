@@ -70,6 +70,7 @@ def _deliver_all(console: Console, root: Path, url: str | None) -> _Result:
     key = usable_key(os.environ.get("DATACAT_KEY"))
     result = _Result()
     unreachable: set[str] = set()
+    told: set[str | None] = set()
 
     def complain(what: str) -> None:
         result.strange += 1
@@ -102,9 +103,12 @@ def _deliver_all(console: Console, root: Path, url: str | None) -> _Result:
                 leftover.remove()
             else:
                 result.kept += 1
-                unreachable.add(target)
+                if not delivery.refused:
+                    unreachable.add(target)
                 leftover.close()
-                console.print(f"[red]{escape(delivery.last_error or '')}[/]", soft_wrap=True)
+                if delivery.last_error not in told:
+                    told.add(delivery.last_error)
+                    console.print(f"[red]{escape(delivery.last_error or '')}[/]", soft_wrap=True)
     return result
 
 

@@ -22,6 +22,9 @@ SEND_TIMEOUT: Final = 10.0
 _REFUSED: Final = frozenset({400, 413, 422})
 _TOO_LARGE: Final = 413
 
+_NO_TO_THIS_LOG: Final = frozenset({403, 404, 409, *_REFUSED})
+"""Not 401: whose key is not known is refused whatever it sends."""
+
 _NEEDED: Final = frozenset({"start", "loss"})
 """What nothing can take the place of: to a server that refuses it, nothing behind it can be sent."""
 
@@ -57,6 +60,8 @@ class Delivery:
         self.rejected = 0
         self.wait = 0.0
         self.last_error: str | None = None
+        self.refused = False
+        """Whether the service itself said no to this log; to another it may say yes."""
 
     def step(self) -> Step:
         """Send the next chunk; after a failure, :attr:`wait` is how many seconds to wait."""
@@ -82,6 +87,7 @@ class Delivery:
     def failed(self, reason: str, retry_after: float | None = None) -> Step:
         """Note a failure."""
         self.last_error = reason
+        self.refused = False
         self.wait = self._backoff.failed(retry_after)
         return Step.FAILED
 
@@ -100,7 +106,9 @@ class Delivery:
         return None
 
     def _not_understood(self, reply: Reply) -> Step:
-        return self.failed(f"the server answered {reply.status} {reply.detail}".strip(), reply.retry_after)
+        step = self.failed(f"the server answered {reply.status} {reply.detail}".strip(), reply.retry_after)
+        self.refused = bool(reply.code) and reply.status in _NO_TO_THIS_LOG
+        return step
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -139,6 +139,8 @@ class LeftoverShipper:
         self._closing = False
         self._once_done = False
         self._over = False
+        self._refused: set[Path] = set()
+        """What its server will not take, for whoever comes with another key."""
         self._wanted = threading.Event()
 
     def start(self) -> None:
@@ -179,7 +181,7 @@ class LeftoverShipper:
                 self._wanted.wait(LOOK_EVERY)
 
     def _round(self) -> bool:
-        """Deliver what can be delivered; whether nothing is left."""
+        """Deliver what can be delivered; whether nothing is left that may be taken later."""
         silent: set[str] = set()
         try:
             for leftover in leftovers(self._root, self._clock, logger.warning):
@@ -187,7 +189,7 @@ class LeftoverShipper:
                     leftover.close()
                     break
                 # Others may be for a server that is there: one that never will be again must not stand before them.
-                if leftover.server in silent:
+                if leftover.server in silent or leftover.folder in self._refused:
                     leftover.close()
                 elif not self._deliver(leftover):
                     silent.add(leftover.server)
@@ -198,7 +200,7 @@ class LeftoverShipper:
         return not silent
 
     def _deliver(self, leftover: Leftover) -> bool:
-        """Deliver one; False when its server did not take it."""
+        """Deliver one; False when its server took nothing, whatever it may be."""
         transport = self._make_transport(leftover.about.url, leftover.about.origin)
         try:
             delivery = delivery_of(leftover, self._clock, transport)
@@ -211,7 +213,12 @@ class LeftoverShipper:
         else:
             if step is Step.NOTHING:
                 leftover.remove()
-            return step is not Step.FAILED
+            elif delivery.refused:
+                self._refused.add(leftover.folder)
+                logger.warning(
+                    "datacat: %s; what is refused is kept in %s", delivery.last_error, leftover.folder
+                )
+            return delivery.refused or step is not Step.FAILED
         finally:
             transport.close()
             leftover.close()

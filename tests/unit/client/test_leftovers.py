@@ -17,7 +17,7 @@ from datacat.client.journal_root import open_leftover, remove_folder
 from datacat.client.leftovers import LeftoverShipper
 from datacat.client.memory import MemoryStage
 from datacat.client.shipper import Shipper
-from datacat.client.transport import TransportError
+from datacat.client.transport import Reply, TransportError
 from datacat.model.ids import new_session_id
 from datacat.testing import CapturingTransport, FakeClock
 
@@ -66,9 +66,13 @@ class Impatient(Backoff):
 
 
 class Servers:
-    """Of which ``http://gone`` is not there, ``http://hangs`` does not answer until it is told to, others take what comes."""
+    """Of which ``http://gone`` is not there, ``http://hangs`` does not answer until it is told to, others take what comes.
+
+    Of none of them takes what is in :attr:`refused`.
+    """
 
     def __init__(self):
+        self.refused: dict[str, Reply] = {}
         self.taken: list[str] = []
         self.asked = threading.Event()
         self.go_on = threading.Event()
@@ -89,6 +93,8 @@ class Server(CapturingTransport):
         if self.url == "http://gone":
             raise TransportError("nobody is there")
         self.servers.taken.append(session_id)
+        if session_id in self.servers.refused:
+            return self.servers.refused[session_id]
         return super().send(session_id, body, timeout)
 
 
@@ -140,6 +146,34 @@ def test_a_server_that_is_gone_stands_before_no_other(tmp_path, shipping):
     assert gone.exists()
     shipping.close()
     assert within(lambda: shipping._over)
+
+
+def test_what_a_server_refuses_is_kept_and_asked_for_once_and_stands_before_no_other(
+    tmp_path, servers, shipping, monkeypatch
+):
+    monkeypatch.setattr(leftovers_module, "LOOK_EVERY", 0.01)
+    refused, taken = leave(tmp_path, "http://there"), leave(tmp_path, "http://there")
+    servers.refused[refused.name] = Reply(403, code="key_forbids", detail="good for another product")
+    shipping.start()
+    assert within(lambda: not taken.exists())
+    later = leave(tmp_path, "http://there")
+    assert within(lambda: not later.exists())
+    shipping.close(once_done=True)
+    assert within(lambda: shipping._over)
+    assert servers.taken == [refused.name, taken.name, later.name]
+    assert refused.exists()
+
+
+@pytest.mark.parametrize("answer", [Reply(401, code="key_unknown"), Reply(403), Reply(503, code="busy")])
+def test_what_a_server_says_to_everyone_is_no_word_about_one(tmp_path, servers, shipping, answer):
+    first, second = leave(tmp_path, "http://there"), leave(tmp_path, "http://there")
+    servers.refused[first.name] = answer
+    shipping.start()
+    assert within(lambda: len(servers.taken) > 3)
+    assert set(servers.taken) == {first.name}
+    servers.refused.clear()
+    assert within(lambda: not second.exists())
+    assert not first.exists()
 
 
 def test_who_is_to_end_once_all_is_done_delivers_at_once_what_was_left_by_then(tmp_path, servers, shipping):
