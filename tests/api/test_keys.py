@@ -243,6 +243,47 @@ def test_our_own_pages_those_asked_in_and_whoever_has_a_key_may_record(api, bear
             service.stop()
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/sessions", "/api/live", "/api/products", "/metrics", "/api/grafana/sessions"]
+)
+def test_a_page_whose_name_leads_to_this_machine_reads_nothing_where_no_key_is_needed(shared_service, path):
+    refused = Api(shared_service.url).raw("GET", path, Host="evil.example:8080")
+    problem = refused.json()
+    assert (refused.status, problem["code"], problem["field"]) == (403, "host_refused", "Host")
+    assert "--allowed-hosts evil.example " in problem["detail"]
+
+
+def test_a_page_whose_name_leads_to_this_machine_records_and_removes_nothing(shared_service):
+    api = Api(shared_service.url)
+    session_id = api.create()
+    page = {"Host": "evil.example:8080", "Origin": "http://evil.example:8080"}
+    for method, path in (("POST", "/events"), ("DELETE", "")):
+        refused = api.raw(method, f"/api/sessions/{session_id}{path}", b'{"name":"e"}', **page)
+        assert (refused.status, refused.json()["code"]) == (403, "host_refused")
+    assert api.get(session_id)["events"] == []
+
+
+def test_a_service_is_asked_by_the_names_it_was_given_and_by_any_by_whoever_has_a_key(api, bearer, tmp_path):
+    proxied = {"Host": "datacat.example.org"}
+    assert api.raw("GET", "/api/sessions", **proxied, **bearer("read")).status == 200
+    service = Service(tmp_path / "datacat.db", "--allowed-hosts", "datacat.example.org")
+    try:
+        ours = Api(service.url)
+        assert ours.raw("GET", "/api/sessions", **proxied).status == 200
+        assert (
+            ours.raw("POST", "/api/sessions", b"{}", **proxied, Origin="https://datacat.example.org").status
+            == 200
+        )
+    finally:
+        service.stop()
+
+
+def test_a_program_records_by_any_name(shared_service):
+    assert (
+        Api(shared_service.url).raw("POST", "/api/sessions", b"{}", Host="datacat.example.org").status == 200
+    )
+
+
 @pytest.mark.parametrize("path", ["/api/live", "/api/sessions/{}/live?last=1"])
 def test_a_stream_ends_when_its_key_is_revoked(kept, api, bearer, path):
     session_id = api.call("POST", "/api/sessions", **bearer("admin"))[1]["session_id"]

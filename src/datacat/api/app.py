@@ -42,6 +42,7 @@ def create_app(
     kept: Retention | None = None,
     asks_no_key: bool = False,
     cors_origins: Sequence[str] = (),
+    is_ours: Callable[[str], bool] = lambda _: True,
     more_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
     """The ASGI application.
@@ -57,6 +58,7 @@ def create_app(
         kept: which sessions, and for how long; None for all of them.
         asks_no_key: let everybody in, whatever keys there are.
         cors_origins: whose pages may ask from a browser, and record where no key is needed.
+        is_ours: whether the service may be asked by what a header ``Host`` says, where no key is needed.
         more_handlers: routes of other stations, such as the Grafana export.
     """
     cors = _cors(cors_origins)
@@ -67,7 +69,9 @@ def create_app(
         # Closed first: the last one to close folds the log into the file, and must be the writer.
         with closing(open_reader()) as reader, closing(open_keys()) as keys:
             app.state.reader = reader
-            app.state.gate = Gate(keys, asks_none=asks_no_key, invited=cors.is_origin_allowed)
+            app.state.gate = Gate(
+                keys, asks_none=asks_no_key, invited=cors.is_origin_allowed, is_ours=is_ours
+            )
             app.state.janitor = Janitor(ingest, reader, clock, kept or Retention())
             async with Liveness(ingest, reader, clock).running(), app.state.janitor.running():
                 yield

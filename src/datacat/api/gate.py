@@ -4,7 +4,8 @@ Where no key was ever made, or none is to be asked, everybody may do everything;
 request needs one. Every path needs one unless it is named here, so that a new one is never open by mistake.
 
 Where everybody may record, the pages that somebody looks at are not meant by that: a browser sends simple POSTs
-for any page, to this machine too, and says so by their Origin (Fetch Standard).
+for any page, to this machine too, and says so by their Origin (Fetch Standard). What such a page asks it may not
+read, unless its name leads to this machine, too: so the service is not asked by any name.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any, Final
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from datacat.model.errors import KeyForbids, KeyRefused, OriginRefused
+from datacat.model.errors import HostRefused, KeyForbids, KeyRefused, OriginRefused
 from datacat.model.keys import Grant, KeyScope, grant_of, opens, parse_key
 from datacat.store.keys import KeyReader
 
@@ -35,12 +36,21 @@ class Gate:
         keys: those that there are.
         asks_none: let everybody in.
         invited: whether pages of this origin may record where no key is needed, as our own may.
+        is_ours: whether the service may be asked by what a header ``Host`` says, where no key is needed.
     """
 
-    def __init__(self, keys: KeyReader, *, asks_none: bool, invited: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        keys: KeyReader,
+        *,
+        asks_none: bool,
+        invited: Callable[[str], bool],
+        is_ours: Callable[[str], bool],
+    ) -> None:
         self._keys = keys
         self._asks_none = asks_none
         self._invited = invited
+        self._is_ours = is_ours
 
     def grant(self, authorization: str | None) -> Grant:
         """What whoever sends this header may do; None where there is none.
@@ -94,10 +104,22 @@ class Gate:
 
         Raises:
             OriginRefused: it is of another origin.
+            HostRefused: see :meth:`check_host`.
         """
-        if origin is None or origin.partition("://")[2].lower() == host.lower() or self._invited(origin):
+        if origin is None or self._invited(origin):
             return
-        raise OriginRefused(origin)
+        if origin.partition("://")[2].lower() != host.lower():
+            raise OriginRefused(origin)
+        self.check_host(host)
+
+    def check_host(self, host: str) -> None:
+        """Let who asked for ``host`` read.
+
+        Raises:
+            HostRefused: that may be anybody's.
+        """
+        if not self._is_ours(host):
+            raise HostRefused(host)
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -108,7 +130,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
 
     Raises:
         KeyRefused, KeyForbids: see :meth:`Gate.admit`.
-        OriginRefused: see :meth:`Gate.check_origin`.
+        OriginRefused, HostRefused: see :meth:`Gate.check_origin` and :meth:`Gate.check_host`.
     """
     path = connection.scope["path"]
     if path == _FRONT_DOOR or any(path == each or path.startswith(f"{each}/") for each in _OPEN):
@@ -118,5 +140,10 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
     needed = _SCOPES.get(str(connection.scope.get("method")), "admin")
     headers = connection.headers
     grant = connection.scope["auth"] = gate.admit(headers.get("authorization"), needed)
-    if grant is _ANYBODY and needed != "read":
-        gate.check_origin(headers.get("origin"), headers.get("host", ""))
+    if grant is not _ANYBODY:
+        return
+    host = headers.get("host", "")
+    if needed == "read":
+        gate.check_host(host)
+    else:
+        gate.check_origin(headers.get("origin"), host)

@@ -33,6 +33,12 @@ def serve(
         str | None,
         typer.Option(help="Whose pages may ask from a browser: origins with commas between. [default: none]"),
     ] = None,
+    allowed_hosts: Annotated[
+        str | None,
+        typer.Option(
+            help="Names by which it may be asked without a key, as a proxy's, with commas between. [default: localhost]"
+        ),
+    ] = None,
     retain: Annotated[
         str | None,
         typer.Option(
@@ -83,6 +89,7 @@ def serve(
         "durability": durability,
         "insecure_no_auth": insecure_no_auth,
         "cors_origins": cors_origins,
+        "allowed_hosts": allowed_hosts,
         "retain": retain,
         "retain_per_product": retain_per_product,
         "max_size": max_size,

@@ -138,6 +138,18 @@ class OriginRefused(DatacatError, PermissionError):
         self.origin = origin
 
 
+class HostRefused(DatacatError, PermissionError):
+    """A service that asks for no key is asked by a name that may be anybody's."""
+
+    def __init__(self, host: str) -> None:
+        name = host.partition(":")[0][:200]
+        super().__init__(
+            f"this service needs no key, so it is not asked by the name {name}, which may be anybody's: ask "
+            f"localhost, start it with --allowed-hosts {name} if that is a proxy's, or make a key"
+        )
+        self.host = host
+
+
 class StoreError(DatacatError):
     """The database cannot do what was asked; what was stored is untouched.
 

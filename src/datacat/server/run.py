@@ -14,12 +14,13 @@ from datacat.api.gate import Gate
 from datacat.api.requests import Observed
 from datacat.ingest.door import Door
 from datacat.model.errors import ConfigurationError
+from datacat.server.address import check_address
 from datacat.server.fastlane import fast_lane
 from datacat.server.http import Protocol, Server
 from datacat.server.logs import configure
 from datacat.server.memory import give_memory_back
 from datacat.server.notify import Notifier
-from datacat.server.settings import Settings, check_address, check_tls
+from datacat.server.settings import Settings, check_tls
 from datacat.server.wiring import Service, asks_for_keys, build, check_store
 
 _SWITCH_INTERVAL = 0.0001

@@ -4,7 +4,6 @@ A setting ``database`` is the flag ``--database``, the variable ``DATACAT_DATABA
 key ``database``.
 """
 
-import ipaddress
 import ssl
 import tomllib
 from collections.abc import Mapping
@@ -41,6 +40,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             description="Whose pages may ask from a browser: origins with commas between, or *; none without."
+        ),
+    ] = ""
+    allowed_hosts: Annotated[
+        str,
+        Meta(
+            description="The names by which a service that asks for no key may be asked, with commas between, as "
+            "those of a proxy before it. Addresses and names without a dot always are; without this setting all are, "
+            "where the service listens on another address than this machine's own."
         ),
     ] = ""
     retain: Annotated[
@@ -115,25 +122,6 @@ def split(text: str) -> list[str]:
     return [word for each in text.split(",") if (word := each.strip())]
 
 
-def check_address(settings: Settings, *, asks_for_keys: bool) -> None:
-    """Refuse to serve an address that others can reach where no key is asked, unless told that this is meant.
-
-    Args:
-        settings: with the address.
-        asks_for_keys: whether a key was ever made.
-
-    Raises:
-        ConfigurationError: with the cure.
-    """
-    if settings.insecure_no_auth or asks_for_keys or _is_loopback(settings.host):
-        return
-    raise ConfigurationError(
-        f"refusing to listen on {settings.host}: anybody who reaches that address could read and write every "
-        "session. Listen on 127.0.0.1 (the default), make a key with datacat keys create, or pass "
-        "--insecure-no-auth if you mean it"
-    )
-
-
 def check_tls(settings: Settings) -> None:
     """Refuse a certificate that cannot be served with.
 
@@ -161,15 +149,6 @@ def check_tls(settings: Settings) -> None:
         raise ConfigurationError(
             f"{cert} and {key} are no certificate and its key: {error.reason or error}. Both are to be PEM"
         ) from error
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _from_toml(path: Path) -> dict[str, Any]:

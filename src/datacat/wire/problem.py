@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from datacat.model.errors import (
     Busy,
+    HostRefused,
     InvalidInput,
     KeyForbids,
     KeyRefused,
@@ -34,6 +35,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "key_unknown": (401, "The key is not known"),
     "key_revoked": (401, "The key is revoked"),
     "key_forbids": (403, "The key is not good for this"),
+    "host_refused": (403, "This service is not asked by that name"),
     "origin_refused": (403, "Pages of this origin may not record"),
     "unknown_session": (404, "No such session"),
     "unknown_path": (404, "No such path"),
@@ -128,6 +130,8 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
             }
         case KeyForbids():
             return problem("key_forbids", str(error), field="Authorization"), {}
+        case HostRefused():
+            return problem("host_refused", str(error), field="Host", found=error.host[:200]), {}
         case OriginRefused():
             return problem("origin_refused", str(error), field="Origin", found=error.origin[:100]), {}
         case RateLimited():

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from datacat.model.errors import ConfigurationError
-from datacat.server.settings import Settings, check_address, check_tls, load
+from datacat.server.settings import Settings, check_tls, load
 
 
 def test_flags_weigh_more_than_the_environment_and_that_more_than_the_file(tmp_path):
@@ -63,19 +63,6 @@ def test_a_wrong_setting_is_told_with_its_source(tmp_path, flags, environ, toml,
 def test_a_missing_settings_file_is_told():
     with pytest.raises(ConfigurationError, match="cannot read"):
         load({}, {}, Path("/nowhere/datacat.toml"))
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_is_served(host):
-    check_address(Settings(host=host), asks_for_keys=False)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
-def test_another_address_is_refused_with_the_cure_unless_keys_are_asked_or_it_is_meant(host):
-    with pytest.raises(ConfigurationError, match="--insecure-no-auth"):
-        check_address(Settings(host=host), asks_for_keys=False)
-    check_address(Settings(host=host, insecure_no_auth=True), asks_for_keys=False)
-    check_address(Settings(host=host), asks_for_keys=True)
 
 
 @pytest.fixture

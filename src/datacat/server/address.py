@@ -1,0 +1,68 @@
+"""Where the service may be reached, and by which names: pure, on settings."""
+
+import ipaddress
+import re
+from typing import Final
+
+from datacat.model.errors import ConfigurationError
+from datacat.server.settings import Settings, split
+
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+)(?::[0-9]*)?")
+_NOBODYS: Final = re.compile(r"[a-z0-9_-]+|.+\.localhost")
+
+
+def check_address(settings: Settings, *, asks_for_keys: bool) -> None:
+    """Refuse to serve an address that others can reach where no key is asked, unless told that this is meant.
+
+    Args:
+        settings: with the address.
+        asks_for_keys: whether a key was ever made.
+
+    Raises:
+        ConfigurationError: with the cure.
+    """
+    if settings.insecure_no_auth or asks_for_keys or _is_loopback(settings.host):
+        return
+    raise ConfigurationError(
+        f"refusing to listen on {settings.host}: anybody who reaches that address could read and write every "
+        "session. Listen on 127.0.0.1 (the default), make a key with datacat keys create, or pass "
+        "--insecure-no-auth if you mean it"
+    )
+
+
+def is_ours(settings: Settings, host: str) -> bool:
+    """Whether a service that asks for no key may be asked by what a header ``Host`` says.
+
+    Whoever owns a name can have it lead to this machine, and then the pages of that name are of the service's own
+    origin (DNS rebinding). That cannot be done with addresses, nor with names that nobody can own: those without a
+    dot, and ``localhost`` (RFC 6761). Who let everybody in who reaches another address than this machine's own, and
+    named no names, is asked by any.
+
+    >>> asked = ("localhost:8080", "127.0.0.1", "[::1]:80", "buildbox:8080", "", "evil.example:8080")
+    >>> [is_ours(Settings(), each) for each in asked]
+    [True, True, True, True, True, False]
+    >>> is_ours(Settings(allowed_hosts="datacat.example.org"), "Datacat.example.org")
+    True
+    """
+    named = split(settings.allowed_hosts.lower())
+    if not host or not (named or _is_loopback(settings.host)):
+        return True
+    asked = _HOST.fullmatch(host.lower())
+    name = asked[1].rstrip(".") if asked else ""
+    return (
+        _NOBODYS.fullmatch(name) is not None
+        or _is_address(name.removeprefix("[").removesuffix("]"))
+        or name in named
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
