@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from datacat import create_session
 from datacat.version import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -94,10 +95,16 @@ def test_serve_says_that_a_directory_is_no_database(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://", "http://localhost:-1", "http://[::1"])
-def test_a_url_that_names_no_host_or_port_is_refused_before_anything_is_asked(url):
-    done = datacat("sessions", "--url", url, env={"COLUMNS": "200"})
+@pytest.mark.parametrize("command", [("sessions",), ("run", "--", "true")])
+def test_a_url_that_names_no_host_or_port_is_refused_before_anything_is_asked_or_run(url, command):
+    done = datacat(command[0], "--url", url, *command[1:], env={"COLUMNS": "200"})
     assert done.returncode == 2
     assert "url names no host, or no port up to 65535" in done.stderr
+
+
+def test_a_program_whose_server_can_be_none_is_told_so_where_it_says_it():
+    with pytest.raises(ValueError, match="no port up to 65535, found 'http://localhost:99999'"):
+        create_session("http://localhost:99999")
 
 
 @pytest.mark.parametrize("command", [("show",), ("tail",), ("event", "saved", "--session")])

@@ -235,3 +235,8 @@ def test_for_people_each_finding_says_why_and_the_cure_without_colour_in_a_pipe(
     assert "why" in done.stdout
     assert "cure" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("url", ["http://localhost:99999", "localhost:8080", "http://", "http://[::1"])
+def test_what_is_no_url_is_told(tmp_path, url):
+    assert "write it as http://HOST:PORT" in doctor(tmp_path, "--url", url)["url"]["cure"]

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import typer
 
-from datacat.cli.service import DEFAULT_URL, day_and_time, program_of
+from datacat.cli.service import day_and_time, program_of
 from datacat.client.api import DatacatClient
+from datacat.client.options import DEFAULT_URL
 from datacat.model.errors import DatacatError
 
 _TIMEOUT: Final = 0.5

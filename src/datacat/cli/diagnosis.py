@@ -261,7 +261,10 @@ def _service(service: Service, proxies: list[str]) -> Iterator[Finding]:
     match service.reached:
         case "no_url":
             yield _problem(
-                "url", f"{url!r} is no URL", "nothing can be sent there", "write it as http://host:port"
+                "url",
+                f"{url!r} is no URL",
+                "nothing can be sent there",
+                "write it as http://HOST:PORT, with a port up to 65535",
             )
         case "refused":
             yield _problem(

@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from datacat.cli.diagnosis import Facts, Finding, diagnose
-from datacat.cli.service import DEFAULT_URL, safe, terminal
+from datacat.cli.service import safe, terminal
+from datacat.client.options import DEFAULT_URL
 from datacat.wire.codec import encode
 
 _STYLES = {"problem": "bold red", "note": "yellow"}

@@ -23,12 +23,12 @@ from msgspec.structs import replace
 from datacat import version
 from datacat.cli.diagnosis import Database, Disk, Facts, Journals, Port, Reached, Service
 from datacat.cli.processes import holders, listener
-from datacat.client.arguments import checked_key
+from datacat.client.arguments import checked_key, checked_url
 from datacat.client.journal_reader import ForeignJournal
 from datacat.client.journal_root import SET_ASIDE, journal_root, leftover_folders, open_leftover
 from datacat.client.transport import USER_AGENT, reason_of
 from datacat.model.clock import SystemClock
-from datacat.model.errors import ConfigurationError, StoreError
+from datacat.model.errors import ConfigurationError, InvalidInput, StoreError
 from datacat.server.settings import Settings, load
 from datacat.server.upkeep import upkeep
 
@@ -67,7 +67,9 @@ def gather(url: str, flags: Mapping[str, Any], config: Path | None, environ: Map
         proxies=[name for name in _PROXIES if environ.get(name) or environ.get(name.lower())],
         settings_error=settings_error,
         service=service,
-        port=_port(settings, url) if settings is not None and serves_here else None,
+        port=_port(settings, "" if service.reached == "no_url" else url)
+        if settings is not None and serves_here
+        else None,
         database=database,
         disks=list(_disks(database, journals)),
         journals=journals,
@@ -77,7 +79,9 @@ def gather(url: str, flags: Mapping[str, Any], config: Path | None, environ: Map
 def ask(url: str, key: str | None = None, *, trusting: bool = False) -> Service:
     """What answers at ``url``; ``trusting`` takes any certificate, and must be told no secret."""
     url = url.rstrip("/")
-    if not url.startswith(("http://", "https://")):
+    try:
+        checked_url(url)
+    except InvalidInput:
         return Service(url=url, reached="no_url")
     pool = urllib3.PoolManager(
         retries=False, timeout=_TIMEOUT, cert_reqs="CERT_NONE" if trusting else "CERT_REQUIRED"

@@ -10,9 +10,10 @@ import msgspec
 import typer
 
 from datacat.cli.completion import session_ids
-from datacat.cli.service import DEFAULT_URL, Url, client_of, fail, fail_because
+from datacat.cli.service import Url, client_of, fail, fail_because
 from datacat.client.api import DatacatClient
 from datacat.client.claim import offered_by
+from datacat.client.options import DEFAULT_URL
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.ids import DIGITS
 from datacat.model.records import Kind, Level

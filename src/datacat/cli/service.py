@@ -6,15 +6,11 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
 
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import checked_key, checked_url
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.wire.codec import encode
-
-DEFAULT_URL: Final = "http://localhost:8080"
 
 
 def url_option(url: str | None) -> str | None:
@@ -22,18 +18,9 @@ def url_option(url: str | None) -> str | None:
     if url is None:
         return None
     try:
-        checked = checked_url(url)
+        return checked_url(url)
     except InvalidInput as error:
         raise typer.BadParameter(error.detail) from None
-    try:
-        host = parse_url(checked).host
-    except LocationParseError:
-        host = None
-    if not host:
-        raise typer.BadParameter(
-            f"url names no host, or no port up to 65535, found {url!r}: write it as http://localhost:8080"
-        )
-    return checked
 
 
 Url = Annotated[str, typer.Option(envvar="DATACAT_URL", help="The service to ask.", callback=url_option)]

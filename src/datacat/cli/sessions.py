@@ -11,7 +11,6 @@ from rich.text import Text
 
 from datacat.cli.options import AsJson
 from datacat.cli.service import (
-    DEFAULT_URL,
     STYLES,
     Url,
     client_of,
@@ -21,6 +20,7 @@ from datacat.cli.service import (
     safe,
     terminal,
 )
+from datacat.client.options import DEFAULT_URL
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.periods import parse_period
 from datacat.store.asked import Sort

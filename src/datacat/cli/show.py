@@ -10,7 +10,6 @@ from rich.console import Console
 from datacat.cli.completion import session_ids
 from datacat.cli.options import AsJson
 from datacat.cli.service import (
-    DEFAULT_URL,
     LEVEL_STYLES,
     LONG,
     STYLES,
@@ -24,6 +23,7 @@ from datacat.cli.service import (
     terminal,
     time_of_day,
 )
+from datacat.client.options import DEFAULT_URL
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.state import ABSENT, differences
 from datacat.wire.codec import encode

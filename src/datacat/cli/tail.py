@@ -9,7 +9,6 @@ from rich.console import Console
 
 from datacat.cli.options import AsJson
 from datacat.cli.service import (
-    DEFAULT_URL,
     LEVEL_STYLES,
     LONG,
     STYLES,
@@ -27,6 +26,7 @@ from datacat.cli.service import (
 )
 from datacat.client.api import DatacatClient
 from datacat.client.follow import LiveMessage
+from datacat.client.options import DEFAULT_URL
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.records import Level
 from datacat.wire.codec import encode

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
+from urllib.parse import urlsplit
 
 from datacat.client.pulse import NAME_BYTES
 from datacat.client.text import text_of
@@ -138,15 +139,26 @@ def label(value: object, name: str) -> str | None:
 
 def checked_url(url: str) -> str:
     """Where a service is; raises :class:`InvalidInput` where that is no URL."""
-    if not url.startswith(("http://", "https://")):
+    wrong = "" if url.startswith(("http://", "https://")) else "must begin with http:// or https://"
+    if not wrong and not _names_host(url):
+        wrong = "names no host, or no port up to 65535"
+    if wrong:
         raise InvalidInput(
             "bad_url",
-            f"url must begin with http:// or https://, found {url!r}: write it as http://localhost:8080",
+            f"url {wrong}, found {url!r}: write it as http://localhost:8080",
             field="url",
             found=repr(url)[:200],
             expected="http://HOST:PORT",
         )
     return url
+
+
+def _names_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def checked_key(key: str | None) -> str | None:
