@@ -27,14 +27,14 @@ class Impatient(Backoff):
         return 0.001
 
 
-def make(transport, events, backoff=None):
+def make(transport, events, backoff=None, *, buffer=Buffer, leaves=False):
     clock = FakeClock()
-    buffer = Buffer(clock, MemoryStage(clock, 10**6))
+    buffer = buffer(clock, MemoryStage(clock, 10**6))
     backlog = Backlog(buffer, clock, start=b'"type":"start"}')
     buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
     for n in range(events):
         buffer.append("event", ANY_FORM, 0, b'"type":"event","n":%d}' % n)
-    return buffer, Shipper("id", buffer, backlog, transport, backoff or Impatient())
+    return buffer, Shipper("id", buffer, backlog, transport, backoff or Impatient(), leaves=leaves)
 
 
 @pytest.fixture
@@ -268,26 +268,18 @@ def test_what_comes_while_a_journal_is_left_is_left_with_it():
             self.append("event", ANY_FORM, 0, b'"type":"event","n":7}')
             return super().leave()
 
-    clock = FakeClock()
-    buffer = Interrupted(clock, MemoryStage(clock, 10**6))
     transport = CapturingTransport()
     transport.answers = ["unreachable"]
-    backlog = Backlog(buffer, clock, start=b'"type":"start"}')
-    buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
-    shipper = Shipper("id", buffer, backlog, transport, Impatient(), leaves=True)
+    buffer, shipper = make(transport, 0, buffer=Interrupted, leaves=True)
     shipper.go_on()
     assert rested(shipper)
     assert (buffer.left, transport.records) == (1, [])
 
 
 def test_what_cannot_be_delivered_after_the_end_is_left_and_what_comes_later_is_ours_again():
-    clock = FakeClock()
-    buffer = Left(clock, MemoryStage(clock, 10**6))
     transport = CapturingTransport()
     transport.answers = ["unreachable"]
-    backlog = Backlog(buffer, clock, start=b'"type":"start"}')
-    buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
-    shipper = Shipper("id", buffer, backlog, transport, Impatient(), leaves=True)
+    buffer, shipper = make(transport, 0, buffer=Left, leaves=True)
     shipper.go_on()
     assert rested(shipper)
     assert (buffer.left, shipper.finish(10), shipper.flush(10), transport.records) == (1, False, False, [])
@@ -316,12 +308,8 @@ def test_where_no_thread_can_be_started_whoever_waits_ships(shipping, monkeypatc
 
 
 def test_what_is_recorded_after_the_end_and_cannot_be_delivered_is_left_too():
-    clock = FakeClock()
-    buffer = Left(clock, MemoryStage(clock, 10**6))
     transport = CapturingTransport()
-    backlog = Backlog(buffer, clock, start=b'"type":"start"}')
-    buffer.append("start", ANY_FORM, 0, b'"type":"start"}')
-    shipper = Shipper("id", buffer, backlog, transport, Impatient(), leaves=True)
+    buffer, shipper = make(transport, 0, buffer=Left, leaves=True)
     shipper.start()
     assert shipper.finish(10)
     assert rested(shipper)
