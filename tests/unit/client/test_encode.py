@@ -14,6 +14,7 @@ from datacat.client.encode import encode_data, encode_object, encode_record
 from datacat.model import limits
 from datacat.model.records import Event
 from datacat.model.state import depth
+from datacat.wire import codec
 
 
 class Refusing:
@@ -112,8 +113,8 @@ def made(plan):
 
 
 def sound(raw):
-    found = msgspec.json.decode(raw)
-    assert isinstance(found, dict)
+    """What the server reads from it."""
+    found = codec.decode(raw, dict[str, Any])
     assert depth(found) < limits.MAX_DEPTH
     return found
 
@@ -140,10 +141,16 @@ def test_a_mapping_that_cannot_be_read_is_said_to_be_so_or_cut(make):
     assert sound(encode_data(make()))
 
 
-def test_a_number_that_the_server_would_not_take_is_text_where_its_digits_cannot_be_written():
-    found = sound(encode_data({"n": 10**5000, "m": 1 << 70}))
-    assert found["n"].startswith(hex(10**5000)[:100])
+@pytest.mark.parametrize("number", [10**5000, 10**400, -(2**1024), 2**1023], ids=int.bit_length)
+def test_a_number_that_the_server_would_not_take_is_text(number):
+    found = sound(encode_data({"n": number, "m": 1 << 70}))
+    assert found["n"].startswith(hex(number)[:100])
     assert found["m"] == 1 << 70
+
+
+def test_what_is_as_wide_as_it_is_allowed_to_be_goes_out_whole():
+    data = {"rows": [{"n": n, "digits": "1" * 10} for n in range(1000)], "least": 2**1023 - 1}
+    assert sound(encode_object(data)) == data
 
 
 def test_what_refers_to_what_is_around_it_is_cut_there():
