@@ -12,6 +12,8 @@ import pytest
 import urllib3
 from tests.forks import run_datacat
 
+from datacat.client.api import DatacatClient
+
 START = 1_732_363_200_000_000
 STACKS = [
     {
@@ -105,6 +107,34 @@ def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed
     ):
         assert line in lines, done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_show_says_of_how_much_it_shows_the_first(shared_service):
+    session_id = str(uuid.uuid4())
+    told: list[dict[str, Any]] = [
+        {"type": "start", "product": "wide"},
+        {"type": "state", "merge": {f"key_{number}": number for number in range(41)}},
+        *({"type": "metric", "name": f"metric_{number}", "value": 1} for number in range(42)),
+        {"type": "exit", "cause": "exit_code", "data": {"exit_code": 3, "stderr": "line\n" * 43}},
+    ]
+    lines = [json.dumps({"seq": seq, "time": START, **record}) for seq, record in enumerate(told, 1)]
+    path = f"{shared_service.url}/api/sessions/{session_id}/records"
+    assert urllib3.request("POST", path, body="\n".join(lines)).status == 200
+    shown = datacat(shared_service, "show", session_id).stdout
+    for words in (
+        "Its state the first 40 of 41; --json has all",
+        "Its metrics the first 40 of 42; --json has all",
+        "stderr  the last 40 of 43; --json has all",
+    ):
+        assert words in shown
+
+
+def test_show_tells_a_counter_by_what_was_added_last(shared_service):
+    client = DatacatClient(shared_service.url)
+    session_id = client.register_session("counting")
+    for added in (5, 2):
+        client.log_metric(session_id, "jobs", added, kind="counter")
+    assert "jobs  █▁  +2\n" in datacat(shared_service, "show", session_id).stdout
 
 
 def test_show_as_json_is_the_dossier(shared_service, crashed):

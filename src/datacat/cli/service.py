@@ -1,11 +1,13 @@
 """What the commands that ask a running service have in common."""
 
 import os
+import unicodedata
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from datacat.client.api import DatacatClient
 from datacat.client.arguments import checked_key, checked_url
@@ -41,6 +43,10 @@ LONG: Final = ("stacks", "samples", "traceback")
 """Keys of an event's data that no line has room for."""
 
 _WIDTH: Final = 160
+_FURTHER_IN: Final = 8
+
+_JOINERS: Final = "\u200c\u200d"
+"""What Persian and Indic words, and emojis of several, are joined and kept apart with."""
 
 
 def safe(value: Any) -> str:
@@ -49,12 +55,33 @@ def safe(value: Any) -> str:
     >>> safe("[red]\x1b[2J")
     '\\[red]�[2J'
     """
-    return escape("".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(value)))
+    return escape("".join(each if _is_text(each) else "\N{REPLACEMENT CHARACTER}" for each in str(value)))
+
+
+def _is_text(character: str) -> bool:
+    """Python calls no space printable but the one: not the wide one of Chinese and Japanese, nor the narrow ones."""
+    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
 
 
 def terminal(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     """Where a command prints: what was recorded, as it was recorded, without colours or emojis made of it."""
     return Console(stderr=stderr, soft_wrap=soft_wrap, emoji=False, highlight=False)
+
+
+def say(console: Console, line: str) -> None:
+    """One line of markup: whole into a file or a pipe; what a terminal has no room for goes on below, further in."""
+    text = Text.from_markup(line, emoji=False)
+    if not console.is_terminal or text.cell_len <= console.width:
+        console.print(text, soft_wrap=True)
+        return
+    first = text.wrap(console, console.width)[0]
+    first.rstrip()
+    console.print(first)
+    rest = text[len(first) :]
+    rest = rest[len(rest) - len(rest.plain.lstrip()) :]
+    for each in rest.wrap(console, max(1, console.width - _FURTHER_IN)):
+        each.rstrip()
+        console.print(Text.assemble(" " * _FURTHER_IN, each), soft_wrap=True)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -18,6 +18,7 @@ from datacat.cli.service import (
     fail_because,
     program_of,
     safe,
+    say,
     terminal,
 )
 from datacat.client.options import DEFAULT_URL
@@ -32,7 +33,10 @@ JsonObject = dict[str, Any]
 _PAGE: Final = 1_000
 
 _WIDEST_PROGRAM: Final = 30
-"""Columns; what is longer moves its own line alone."""
+"""Columns, where a terminal has room for them; what is longer moves its own line alone."""
+
+_BESIDE_PROGRAM: Final = 61
+"""Columns of status, moment, id and length."""
 
 _WHEN = "RFC 3339, or how long ago: 30m, 12h, 7d."
 
@@ -150,7 +154,8 @@ def _print(console: Console, sessions: list[JsonObject], now: int, *, as_json: b
             typer.echo(encode(session))
         return
     programs = [safe(program_of(session)) for session in sessions]
-    widest = min(max(map(cell_len, programs), default=0), _WIDEST_PROGRAM)
+    room = console.width - _BESIDE_PROGRAM if console.is_terminal else _WIDEST_PROGRAM
+    widest = min(max(map(cell_len, programs), default=0), _WIDEST_PROGRAM, max(0, room))
     for session, program in zip(sessions, programs, strict=True):
         style = STYLES[session["status"]]
         head = Text.from_markup(
@@ -162,6 +167,7 @@ def _print(console: Console, sessions: list[JsonObject], now: int, *, as_json: b
         last = f"  [dim]last event: {safe(session['last_event'])}[/]" if session["last_event"] else ""
         verdict = Text.from_markup(f"[{style}]{safe(session['verdict'])}[/]{last}", emoji=False)
         if console.is_terminal and head.cell_len + 2 + verdict.cell_len > console.width:
+            head.rstrip()
             console.print(head)
             console.print(Padding(verdict, (0, 0, 0, 8)))
         else:
@@ -182,4 +188,4 @@ def _summary(console: Console, shown: int, counts: JsonObject, *, more: bool, na
     told = ", ".join(f"[{STYLES[status]}]{count:,} {status}[/]" for status, count in counts.items() if count)
     hint = "  [dim]--limit shows more, datacat show ID one of them[/]" if more else ""
     of = "whatever else is asked, there are" if narrowed else "in all"
-    console.print(f"[dim]{shown:,} shown; {of}[/] {told}{hint}", soft_wrap=True)
+    say(console, f"[dim]{shown:,} shown; {of}[/] {told}{hint}")

@@ -1,6 +1,7 @@
 """``datacat show ID``: how a session went, on one screen."""
 
 import re
+from collections.abc import Sized
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
@@ -19,6 +20,7 @@ from datacat.cli.service import (
     fail_because,
     program_of,
     safe,
+    say,
     short,
     terminal,
     time_of_day,
@@ -57,7 +59,6 @@ def show(
     if as_json:
         typer.echo(encode(dossier))
         return
-    # Each line is cut to one of the terminal; into a file or a pipe it goes whole.
     console = terminal(soft_wrap=True)
     session = dossier["session"]
     _verdict(console, dossier["verdict"], session)
@@ -70,25 +71,25 @@ def show(
 
 def _verdict(console: Console, verdict: JsonObject, session: JsonObject) -> None:
     style = STYLES[verdict["status"]]
-    console.print(
-        f"\n[{style} reverse] {verdict['status'].upper()} [/] [{style}]{safe(verdict['sentence'])}[/]\n"
-    )
+    console.print()
+    say(console, f"[{style} reverse] {verdict['status'].upper()} [/] [{style}]{safe(verdict['sentence'])}[/]")
+    console.print()
     where = [
         f"pid {session['pid']}" if session["pid"] else "",
         session["hostname"] or "",
         session["environment"] or "",
     ]
-    console.print(f"[bold]{safe(program_of(session))}[/]  {safe('  '.join(filter(None, where)))}")
-    console.print(f"[dim]session[/]  {session['id']}")
+    say(console, f"[bold]{safe(program_of(session))}[/]  {safe('  '.join(filter(None, where)))}")
+    say(console, f"[dim]session[/]  {session['id']}")
     if session["parent_session_id"]:
-        console.print(f"[dim]part of[/]  {safe(session['parent_session_id'])}")
+        say(console, f"[dim]part of[/]  {safe(session['parent_session_id'])}")
     if session["tags"]:
-        console.print(f"[dim]tags[/]     {safe(', '.join(session['tags']))}")
+        say(console, f"[dim]tags[/]     {safe(', '.join(session['tags']))}")
     ended = f"  [dim]ended[/] {_moment(session['ended_at'])}" if session["ended_at"] else ""
-    console.print(f"[dim]began[/]    {_moment(session['created_at'])}{ended}")
-    console.print(f"[dim]heard[/]    {_moment(session['updated_at'])}")
+    say(console, f"[dim]began[/]    {_moment(session['created_at'])}{ended}")
+    say(console, f"[dim]heard[/]    {_moment(session['updated_at'])}")
     if session["lost"]:
-        console.print(f"[yellow]{session['lost']} records were made and never arrived[/]")
+        say(console, f"[yellow]{session['lost']} records were made and never arrived[/]")
 
 
 def _hangs(console: Console, hangs: list[JsonObject]) -> None:
@@ -97,9 +98,10 @@ def _hangs(console: Console, hangs: list[JsonObject]) -> None:
     _heading(console, "Where it hung", f"the last {_HANGS} of {len(hangs)}" if len(hangs) > _HANGS else "")
     for hang in reversed(hangs[-_HANGS:]):
         lasted = "lasts" if hang["end"] is None else f"{hang['seconds']:.1f} s"
-        console.print(
+        say(
+            console,
             f"[dim]{_moment(hang['start'])}[/]  [bold red]{lasted}[/]  {safe(hang['title'])}  "
-            f"[dim]monitor {safe(hang['monitor'])}, fingerprint {hang['fingerprint']}[/]"
+            f"[dim]monitor {safe(hang['monitor'])}, fingerprint {hang['fingerprint']}[/]",
         )
         for stack in _blocked_first(hang):
             _stack(console, stack)
@@ -113,7 +115,7 @@ def _blocked_first(hang: JsonObject) -> list[JsonObject]:
 
 
 def _stack(console: Console, stack: JsonObject) -> None:
-    console.print(f"  [bold]{safe(stack.get('thread', 'a thread'))}[/]")
+    say(console, f"  [bold]{safe(stack.get('thread', 'a thread'))}[/]")
     frames = stack.get("frames")
     known = [each for each in (frames if isinstance(frames, list) else []) if isinstance(each, dict)]
     for depth, frame in enumerate(known, 1):
@@ -121,9 +123,10 @@ def _stack(console: Console, stack: JsonObject) -> None:
         function = str(frame.get("function", "?"))
         innermost = "bold" if depth == len(known) else "default"
         code = short(str(frame.get("code") or ""))
-        console.print(
+        say(
+            console,
             f"    [dim]{safe(f'{place:<28}')}[/] [{innermost}]{safe(f'{function:<24}')}[/] "
-            f"[cyan]{safe(code)}[/]"
+            f"[cyan]{safe(code)}[/]",
         )
 
 
@@ -131,15 +134,17 @@ def _tasks(console: Console, loop: Any) -> None:
     """What else waited for the event loop that hung."""
     if not isinstance(loop, dict):
         return
-    console.print(
-        f"  [bold]event loop[/]  running {safe(loop.get('running'))}, {safe(loop.get('tasks', '?'))} tasks"
+    say(
+        console,
+        f"  [bold]event loop[/]  running {safe(loop.get('running'))}, {safe(loop.get('tasks', '?'))} tasks",
     )
     pending = loop.get("pending")
     for task in (pending if isinstance(pending, list) else [])[:_LINES]:
         if isinstance(task, dict):
             place = f"{PurePosixPath(str(task.get('file', '?'))).name}:{task.get('line', '?')}"
-            console.print(
-                f"    [dim]{safe(f'{place:<28}')}[/] {safe(task.get('coroutine'))}  [dim]{safe(task.get('task'))}[/]"
+            say(
+                console,
+                f"    [dim]{safe(f'{place:<28}')}[/] {safe(task.get('coroutine'))}  [dim]{safe(task.get('task'))}[/]",
             )
 
 
@@ -149,13 +154,15 @@ def _exit(console: Console, details: JsonObject | None) -> None:
     _heading(console, "How it went", "")
     for key, value in details.items():
         if key not in _TEXTS:
-            console.print(f"  [dim]{safe(key)}[/]  {safe(short(_in_words(value)))}")
+            say(console, f"  [dim]{safe(key)}[/]  {safe(short(_in_words(value)))}")
     for key in _TEXTS:
         if isinstance(text := details.get(key), str) and text.strip():
-            console.print(f"  [dim]{key}[/]")
-            lines = text.rstrip().splitlines()
-            for line in _fallen_first(text)[:_LINES] if key == "dump" else lines[-_LINES:]:
-                console.print(f"    {safe(line.expandtabs())}")
+            lines, end = (
+                (_fallen_first(text), "first") if key == "dump" else (text.rstrip().splitlines(), "last")
+            )
+            say(console, f"  [dim]{key}  {_cut(lines, end)}[/]".rstrip())
+            for line in lines[:_LINES] if end == "first" else lines[-_LINES:]:
+                say(console, f"    {safe(line.expandtabs())}")
 
 
 def _fallen_first(dump: str) -> list[str]:
@@ -185,39 +192,44 @@ def _events(console: Console, events: list[JsonObject], told: Any) -> None:
         data = {key: value for key, value in event["data"].items() if key not in LONG}
         words = " ".join(filter(None, [event["message"], as_text(data) if data else ""]))
         style = LEVEL_STYLES.get(event["level"], "default")
-        console.print(
-            f"  [dim]{time_of_day(event['timestamp'])}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}"
+        say(
+            console,
+            f"  [dim]{time_of_day(event['timestamp'])}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}",
         )
         if isinstance(trace := event["data"].get("traceback"), str) and trace != told:
             for line in trace.rstrip().splitlines()[-_TRACE_LINES:]:
-                console.print(f"    [dim]{safe(line.expandtabs())}[/]")
+                say(console, f"    [dim]{safe(line.expandtabs())}[/]")
 
 
 def _state(console: Console, before: JsonObject, state: JsonObject) -> None:
     if state:
-        _heading(console, "Its state", "")
+        _heading(console, "Its state", _cut(state))
     for key, value in list(state.items())[:_LINES]:
-        console.print(f"  [dim]{safe(key)}[/]  {safe(short(as_text(value)))}")
+        say(console, f"  [dim]{safe(key)}[/]  {safe(short(as_text(value)))}")
     changed = differences(before["state"], state) if before["state"] else []
     if changed:
-        _heading(console, "What changed in it", f"in the last {before['seconds']:g} s")
+        of = _cut(changed)
+        _heading(console, "What changed in it", f"in the last {before['seconds']:g} s{of and ', '}{of}")
     for pointer, old, new in changed[:_LINES]:
         if old is not ABSENT:
-            console.print(f"  [red]- {safe(pointer)}  {safe(short(as_text(old)))}[/]")
+            say(console, f"  [red]- {safe(pointer)}  {safe(short(as_text(old)))}[/]")
         if new is not ABSENT:
-            console.print(f"  [green]+ {safe(pointer)}  {safe(short(as_text(new)))}[/]")
+            say(console, f"  [green]+ {safe(pointer)}  {safe(short(as_text(new)))}[/]")
 
 
 def _metrics(console: Console, metrics: list[JsonObject]) -> None:
     if not metrics:
         return
-    _heading(console, "Its metrics", "")
+    _heading(console, "Its metrics", _cut(metrics))
     for series in metrics[:_LINES]:
         values = [point["value"] for point in series["points"]]
         tags = f" {{{', '.join(series['tags'])}}}" if series["tags"] else ""
         unit = f" {series['unit']}" if series["unit"] not in (None, "1") else ""
-        console.print(
-            f"  {safe(series['name'] + tags)}  [cyan]{_sparkline(values)}[/]  [bold]{values[-1]:g}[/]{safe(unit)}"
+        # A counter's points are what was added: the last is no total.
+        last = f"{values[-1]:{'+' if series['kind'] == 'counter' else ''}g}"
+        say(
+            console,
+            f"  {safe(series['name'] + tags)}  [cyan]{_sparkline(values)}[/]  [bold]{last}[/]{safe(unit)}",
         )
 
 
@@ -228,6 +240,11 @@ def _sparkline(values: list[float]) -> str:
     # Halved first: the distance of two floats may be more than a float holds.
     span = high / 2 - low / 2
     return "".join(_BARS[round((value / 2 - low / 2) / span * (len(_BARS) - 1))] for value in values)
+
+
+def _cut(what: Sized, end: str = "first") -> str:
+    """What is said where not all is shown."""
+    return f"the {end} {_LINES} of {len(what):,}; --json has all" if len(what) > _LINES else ""
 
 
 def _heading(console: Console, title: str, more: str) -> None:

@@ -20,6 +20,7 @@ from datacat.cli.service import (
     fail_because,
     program_of,
     safe,
+    say,
     short,
     terminal,
     time_of_day,
@@ -115,7 +116,7 @@ def _follow(
         elif message.kind == "gap":
             _say(message)
         else:
-            console.print(line(message, with_session=session_id is None))
+            say(console, line(message, with_session=session_id is None))
 
 
 def _follow_problems(
@@ -234,8 +235,8 @@ def _print(console: Console, news: News, *, as_json: bool) -> None:
     style = "green" if news.word == "over" else STYLES[problem["kind"]]
     word = {"over": "over", "corrected": "corrected"}.get(news.word, problem["kind"])
     lasted = f" [dim]({problem['seconds']:.1f} s)[/]" if problem["seconds"] is not None else ""
-    console.print(
+    say(
+        console,
         f"[dim]{day_and_time(moment)}[/] [{style}]{word:<9}[/] {safe(program_of(problem))}  "
         f"{safe(problem['title'])}{lasted}  [dim]datacat show {problem['session_id'][:18]}[/]",
-        soft_wrap=True,
     )
