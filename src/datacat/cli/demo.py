@@ -24,6 +24,8 @@ from datacat.model.errors import RequestFailed
 EXAMPLES: Final = ("editor.py", "worker.py", "vanishing.py")
 _START_TIMEOUT: Final = 20.0
 _LOOK_EVERY: Final = 0.3
+_UNTOLD: Final = ("stacks", "samples", "heartbeat")
+"""Of a hang: what has lines of its own, and what is for the service to tell it by."""
 _VERDICT_WITHIN: Final = 5.0
 """Seconds that the watchdog of the program that was killed is given; where there is none, its journal speaks."""
 
@@ -60,11 +62,12 @@ def demo(
             with _programs(examples, url, folder) as running:
                 client = client_of(url)
                 seen = _follow(console, client, running, lambda: _deliver_leftovers(folder))
-            _summarise(console, client, seen, url)
+            _summarise(console, client, seen)
             if sys.stdout.isatty() if stay is None else stay:
-                console.print("\nThe service goes on, so that you can look around. [bold]Ctrl-C[/] ends it.")
+                invite(console, seen, url)
                 while True:
                     time.sleep(3600)
+            console.print("The service has ended with them; --stay keeps it, to look around.", soft_wrap=True)
     except KeyboardInterrupt:
         console.print("\nThe demo is over; nothing is left running.")
 
@@ -189,7 +192,7 @@ def _show_news(console: Console, session: dict[str, Any], before: dict[str, Any]
         _line(console, session["updated_at"], product, f"state     {escape(_compact(session['state']))}")
     for event in session["events"][len(old["events"]) :]:
         style = {"error": "red", "fatal": "bold red", "warning": "yellow"}.get(event["level"], "cyan")
-        text = event["message"] or _compact({k: v for k, v in event["data"].items() if k != "stacks"})
+        text = event["message"] or _compact({k: v for k, v in event["data"].items() if k not in _UNTOLD})
         _line(console, event["timestamp"], product, f"event     [{style}]{event['name']}[/] {escape(text)}")
         if where := _innermost(event["data"]):
             _line(console, event["timestamp"], product, f"          [red]{escape(where)}[/]")
@@ -225,7 +228,7 @@ def _innermost(data: dict[str, Any]) -> str:
     return ""
 
 
-def _summarise(console: Console, client: DatacatClient, sessions: list[dict[str, Any]], url: str) -> None:
+def _summarise(console: Console, client: DatacatClient, sessions: list[dict[str, Any]]) -> None:
     table = Table(title="\nWhat became of them", title_justify="left", title_style="bold", expand=False)
     for column in ("program", "status", "what datacat knows", "recorded"):
         table.add_column(column)
@@ -236,15 +239,18 @@ def _summarise(console: Console, client: DatacatClient, sessions: list[dict[str,
             session["product"], f"[{STYLES[status]}]{status}[/]", escape(_story(client, session)), counts
         )
     console.print(table)
-    console.print("Open:")
-    console.print(f"  {url}/docs                    the API, to try by hand")
-    console.print(f"  {url}/api/grafana/sessions    everything recorded, as Grafana reads it", soft_wrap=True)
+
+
+def invite(console: Console, sessions: list[dict[str, Any]], url: str) -> None:
+    """What there is to see while the service goes on."""
+    console.print("Read how one of them went, in another terminal, after source .venv/bin/activate:")
     for session in sessions:
-        console.print(f"  {url}/api/sessions/{session['id']}    {session['product']}", soft_wrap=True)
-    console.print("Or read how one of them went, in a terminal:")
-    for session in sessions:
-        command = f"datacat show {session['id']} --url {url}"
-        console.print(f"  .venv/bin/{command}    {session['product']}", soft_wrap=True)
+        command = f"datacat show {session['id'][:18]} --url {url}"
+        console.print(f"  {session['product']:<9}  {command}", soft_wrap=True)
+    console.print("Or open:")
+    console.print(f"  {url}/docs                  the API, to try by hand", soft_wrap=True)
+    console.print(f"  {url}/api/grafana/sessions  all that is recorded, as JSON", soft_wrap=True)
+    console.print("\nThe service goes on, so that you can look around. [bold]Ctrl-C[/] ends it.")
 
 
 def _story(client: DatacatClient, session: dict[str, Any]) -> str:
