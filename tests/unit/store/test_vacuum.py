@@ -77,6 +77,15 @@ def test_with_nothing_free_nothing_is_done(tmp_path):
     assert (done.before, done.whole) == (done.after, False)
 
 
+def test_what_waits_in_the_log_is_none_of_what_the_file_grew_by(tmp_path):
+    path = fill(tmp_path / "a.db")
+    service = SqliteWriter(path, durability="normal")
+    commit(service, [batch(300, events=2_000)], BEGAN + 10**9)
+    done = vacuum(path, nothing_told)
+    service.close()
+    assert done.before == done.after
+
+
 def test_a_database_from_before_is_written_anew_once(tmp_path):
     path = before_incremental(tmp_path / "old.db")
     forget_sessions(path, 40)
