@@ -86,7 +86,7 @@ def say(console: Console, line: str) -> None:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say what went wrong on standard error, and leave with this code: 2 for what was typed."""
-    terminal(stderr=True, soft_wrap=True).print(f"[red]datacat: {safe(message)}[/]")
+    say(terminal(stderr=True), f"[red]datacat: {safe(message)}[/]")
     raise typer.Exit(code)
 
 

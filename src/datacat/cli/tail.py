@@ -156,7 +156,7 @@ def _say(message: LiveMessage) -> None:
             words = f"not shown{': ' if left_out else ''}{left_out}: {why}; it is stored, and datacat show ID has it"
         case _:
             return
-    terminal(stderr=True, soft_wrap=True).print(f"[yellow]{safe(words)}[/]")
+    say(terminal(stderr=True), f"[yellow]{safe(words)}[/]")
 
 
 def line(message: LiveMessage, *, with_session: bool) -> str:
