@@ -376,6 +376,8 @@ def test_what_cannot_be_run_is_told_and_recorded_as_a_crash(shared_service, jour
     assert (session["status"], session["cause"], session["pid"]) == ("crashed", "exit_code", None)
     assert session["exit"]["exit_code"] == code
     assert words.decode() in session["exit"]["message"]
+    sentence = DatacatClient(shared_service.url).get_dossier(session["id"])["verdict"]["sentence"]
+    assert sentence == f"crashed: exit code {code}: {session['exit']['message']}"
     assert list(journals.iterdir()) == []
 
 

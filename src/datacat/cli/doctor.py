@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from datacat.cli.diagnosis import Facts, Finding, diagnose
-from datacat.cli.service import safe, terminal
+from datacat.cli.service import safe, say, terminal
 from datacat.client.options import DEFAULT_URL
 from datacat.wire.codec import encode
 
@@ -47,9 +47,10 @@ def doctor(
 def _print(console: Console, facts: Facts, findings: list[Finding], *, ill: bool) -> None:
     for finding in findings:
         style = _STYLES[finding.level]
-        console.print(f"[{style}]{finding.level:<8}[/] {safe(finding.what)}")
-        console.print(f"         [dim]why[/]   {safe(finding.why)}")
-        console.print(f"         [dim]cure[/]  {safe(finding.cure)}\n")
+        say(console, f"[{style}]{finding.level:<8}[/] {safe(finding.what)}")
+        say(console, f"         [dim]why[/]   {safe(finding.why)}")
+        say(console, f"         [dim]cure[/]  {safe(finding.cure)}")
+        console.print()
     looked_at = [
         f"the service at {facts.service.url}",
         f"the database {facts.database.path}" if facts.database else "",
@@ -58,4 +59,4 @@ def _print(console: Console, facts: Facts, findings: list[Finding], *, ill: bool
         "the disks, the clocks and the versions",
     ]
     verdict = "[bold red]not well[/]" if ill else "[green]all is well[/]"
-    console.print(f"{verdict}  [dim]looked at {safe(', '.join(filter(None, looked_at)))}[/]")
+    say(console, f"{verdict}  [dim]looked at {safe(', '.join(filter(None, looked_at)))}[/]")

@@ -160,7 +160,7 @@ def _exit(console: Console, details: JsonObject | None) -> None:
             lines, end = (
                 (_fallen_first(text), "first") if key == "dump" else (text.rstrip().splitlines(), "last")
             )
-            say(console, f"  [dim]{key}  {_cut(lines, end)}[/]".rstrip())
+            say(console, f"  [dim]{f'{key}  {_cut(lines, end)}'.rstrip()}[/]")
             for line in lines[:_LINES] if end == "first" else lines[-_LINES:]:
                 say(console, f"    {safe(line.expandtabs())}")
 

@@ -84,7 +84,7 @@ def _record_that(error: CannotStart, program: Program, session_id: str, clock: C
     start = _start(program, clock, None)
     start.product = _name_of(program)
     recorder = Recorder(session_id, start, program.options, clock, origin=Origin.PARENT)
-    data = Raw(encode_data({"exit_code": error.exit_code, "stderr": f"{error}\n"}))
+    data = Raw(encode_data({"exit_code": error.exit_code, "said": str(error)}))
     recorder.record("exit", Exit(time=clock.now(), cause=causes.EXIT_CODE, message=str(error), data=data))
     recorder.finish()
 
