@@ -109,6 +109,37 @@ def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed
     assert "\x1b" not in done.stdout
 
 
+def test_show_says_once_where_many_threads_stand_and_a_recursion_turns(shared_service):
+    turn = {"file": "/app/tree.py", "line": 8, "function": "walk", "code": "walk(child)"}
+    leaf = {"file": "/app/tree.py", "line": 6, "function": "walk", "code": "lock.acquire()"}
+    wait = {"file": "/lib/queue.py", "line": 171, "function": "Queue.get", "code": "wait()"}
+    pool = [{"thread": f"pool-{number}", "frames": [wait]} for number in range(7)]
+    stacks = [*pool, {"thread": "MainThread", "frames": [turn] * 49 + [leaf]}]
+    session_id = str(uuid.uuid4())
+    told: list[dict[str, Any]] = [
+        {"type": "start", "product": "tree"},
+        {
+            "type": "event",
+            "name": "application_appears_hung",
+            "level": "error",
+            "data": {**HANG, "stacks": stacks},
+        },
+    ]
+    lines = [json.dumps({"seq": seq, "time": START, **record}) for seq, record in enumerate(told, 1)]
+    path = f"{shared_service.url}/api/sessions/{session_id}/records"
+    assert urllib3.request("POST", path, body="\n".join(lines)).status == 200
+    shown = datacat(shared_service, "show", session_id).stdout
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    began = lines.index("MainThread")
+    assert lines[began : began + 5] == [
+        "MainThread",
+        "tree.py:8 walk walk(child) 49 times",
+        "tree.py:6 walk lock.acquire()",
+        "pool-0, pool-1, pool-2, pool-3, pool-4 and 2 more alike",
+        "queue.py:171 Queue.get wait()",
+    ]
+
+
 def test_show_says_of_how_much_it_shows_the_first(shared_service):
     session_id = str(uuid.uuid4())
     told: list[dict[str, Any]] = [

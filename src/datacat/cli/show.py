@@ -33,6 +33,7 @@ from datacat.wire.codec import encode
 JsonObject = dict[str, Any]
 
 _HANGS: Final = 3
+_THREADS: Final = 5
 _EVENTS: Final = 20
 _LINES: Final = 40
 _TRACE_LINES: Final = 9
@@ -103,8 +104,8 @@ def _hangs(console: Console, hangs: list[JsonObject]) -> None:
             f"[dim]{_moment(hang['start'])}[/]  [bold red]{lasted}[/]  {safe(hang['title'])}  "
             f"[dim]monitor {safe(hang['monitor'])}, fingerprint {hang['fingerprint']}[/]",
         )
-        for stack in _blocked_first(hang):
-            _stack(console, stack)
+        for threads, frames in _alike(_blocked_first(hang)):
+            _stack(console, threads, frames)
         _tasks(console, hang.get("asyncio"))
 
 
@@ -114,20 +115,34 @@ def _blocked_first(hang: JsonObject) -> list[JsonObject]:
     return blocked + [stack for stack in stacks if stack not in blocked]
 
 
-def _stack(console: Console, stack: JsonObject) -> None:
-    say(console, f"  [bold]{safe(stack.get('thread', 'a thread'))}[/]")
-    frames = stack.get("frames")
-    known = [each for each in (frames if isinstance(frames, list) else []) if isinstance(each, dict)]
-    for depth, frame in enumerate(known, 1):
+def _alike(stacks: list[JsonObject]) -> list[tuple[list[str], list[JsonObject]]]:
+    """The threads, those together that stand in the same frames, and the frames."""
+    found: dict[bytes, tuple[list[str], list[JsonObject]]] = {}
+    for stack in stacks:
+        frames = stack.get("frames")
+        known = [each for each in (frames if isinstance(frames, list) else []) if isinstance(each, dict)]
+        found.setdefault(encode(known), ([], known))[0].append(str(stack.get("thread", "a thread")))
+    return list(found.values())
+
+
+def _stack(console: Console, threads: list[str], frames: list[JsonObject]) -> None:
+    more = f" [dim]and {len(threads) - _THREADS:,} more alike[/]" if len(threads) > _THREADS else ""
+    say(console, f"  [bold]{safe(', '.join(threads[:_THREADS]))}[/]{more}")
+    again = 0
+    for frame, inner in zip(frames, [*frames[1:], None], strict=True):
+        if frame == inner:
+            again += 1
+            continue
         place = f"{PurePosixPath(str(frame.get('file', '?'))).name}:{frame.get('line', '?')}"
         function = str(frame.get("function", "?"))
-        innermost = "bold" if depth == len(known) else "default"
+        style = "default" if inner else "bold"
         code = short(str(frame.get("code") or ""))
+        times = f"  [dim]{again + 1} times[/]" if again else ""
         say(
             console,
-            f"    [dim]{safe(f'{place:<28}')}[/] [{innermost}]{safe(f'{function:<24}')}[/] "
-            f"[cyan]{safe(code)}[/]",
+            f"    [dim]{safe(f'{place:<28}')}[/] [{style}]{safe(f'{function:<24}')}[/] [cyan]{safe(code)}[/]{times}",
         )
+        again = 0
 
 
 def _tasks(console: Console, loop: Any) -> None:
