@@ -84,6 +84,8 @@ def _datacat(
         os.dup2(file.fileno(), 2)
     os.dup2(said.fileno(), 1)
     said.close()
+    # The one that was inherited takes what was standard output then for a file that can be sought in.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process
     sys.argv = ["datacat", *arguments]
     from datacat.cli import main
 

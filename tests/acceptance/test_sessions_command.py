@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 import uuid
 
@@ -123,6 +125,15 @@ def test_names_between_colons_are_printed_as_they_were_recorded(shared_service):
     shown = run_datacat("show", session_id, environ={**os.environ, "DATACAT_URL": shared_service.url})
     assert product in shown.stdout
     assert ":cat:" in shown.stdout
+
+
+def test_what_the_output_has_no_letters_for_does_not_end_the_command(shared_service):
+    product = f"東京-{uuid.uuid4()}"
+    session_id = DatacatClient(shared_service.url).register_session(product)
+    command = [sys.executable, "-m", "datacat", "show", session_id, "--url", shared_service.url]
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(command, capture_output=True, text=True, env=environ, check=True).stdout
+    assert product.replace("東京", "??") in shown
 
 
 def test_a_moment_that_was_printed_can_be_asked_for(shared_service):

@@ -1,5 +1,6 @@
 """The ``datacat`` command: one file a command."""
 
+import io
 import sys
 
 
@@ -11,4 +12,7 @@ def main() -> None:
         if error.name is None or error.name.startswith("datacat"):
             raise
         sys.exit(f"the datacat command needs {error.name}: pip install 'datacat[server]'")
+    # A name that the terminal has no letters for is no reason to show nothing.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     app()

@@ -44,6 +44,8 @@ LONG: Final = ("stacks", "samples", "traceback")
 
 _WIDTH: Final = 160
 _FURTHER_IN: Final = 8
+_COUNTED_TO: Final = 2**53
+"""Up to here each whole number is a float."""
 
 _JOINERS: Final = "\u200c\u200d"
 """What Persian and Indic words, and emojis of several, are joined and kept apart with."""
@@ -82,6 +84,15 @@ def say(console: Console, line: str) -> None:
     for each in rest.wrap(console, max(1, console.width - _FURTHER_IN)):
         each.rstrip()
         console.print(Text.assemble(" " * _FURTHER_IN, each), soft_wrap=True)
+
+
+def number(value: float) -> str:
+    """A metric's value: a whole one whole, as a count of bytes is, all else in six digits.
+
+    >>> number(7_944_080.0), number(0.1 + 0.2), number(1e300), number(-2.0)
+    ('7944080', '0.3', '1e+300', '-2')
+    """
+    return f"{value:.0f}" if value.is_integer() and abs(value) < _COUNTED_TO else f"{value:g}"
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -18,6 +18,7 @@ from datacat.cli.service import (
     as_text,
     client_of,
     fail_because,
+    number,
     program_of,
     safe,
     say,
@@ -241,10 +242,10 @@ def _metrics(console: Console, metrics: list[JsonObject]) -> None:
         tags = f" {{{', '.join(series['tags'])}}}" if series["tags"] else ""
         unit = f" {series['unit']}" if series["unit"] not in (None, "1") else ""
         # A counter's points are what was added: the last is no total.
-        last = f"{values[-1]:{'+' if series['kind'] == 'counter' else ''}g}"
+        added = "+" if series["kind"] == "counter" and values[-1] >= 0 else ""
         say(
             console,
-            f"  {safe(series['name'] + tags)}  [cyan]{_sparkline(values)}[/]  [bold]{last}[/]{safe(unit)}",
+            f"  {safe(series['name'] + tags)}  [cyan]{_sparkline(values)}[/]  [bold]{added}{number(values[-1])}[/]{safe(unit)}",
         )
 
 

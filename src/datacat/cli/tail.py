@@ -18,6 +18,7 @@ from datacat.cli.service import (
     day_and_time,
     fail,
     fail_because,
+    number,
     program_of,
     safe,
     say,
@@ -186,7 +187,7 @@ def line(message: LiveMessage, *, with_session: bool) -> str:
         case "metric":
             unit = f" {safe(data['unit'])}" if data["unit"] not in (None, "1") else ""
             tags = f"  [dim]{safe(', '.join(data['tags']))}[/]" if data["tags"] else ""
-            words = f"{safe(data['name'])}  [bold]{data['value']:g}[/]{unit}{tags}"
+            words = f"{safe(data['name'])}  [bold]{number(data['value'])}[/]{unit}{tags}"
         case "state":
             removed = f"[red]- {safe(short(' '.join(data['remove'])))}[/] " if data["remove"] else ""
             words = removed + (f"[green]+[/] {safe(short(as_text(data['merge'])))}" if data["merge"] else "")
