@@ -112,5 +112,5 @@ def _announce(url: str, chosen: "Settings") -> None:
     typer.echo(f"datacat listens on {url}")
     typer.echo(f"  database   {Path(chosen.database).absolute()} ({chosen.durability} durability)")
     typer.echo(f"  API pages  {url}/docs")
-    typer.echo(f"  sessions   {url}/api/grafana/sessions")
+    typer.echo(f"  sessions   {url}/api/sessions")
     typer.echo("Ctrl-C stops it.")
