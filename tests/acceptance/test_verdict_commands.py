@@ -160,6 +160,25 @@ def test_show_says_of_how_much_it_shows_the_first(shared_service):
         assert words in shown
 
 
+def test_show_says_of_which_day_an_event_is_where_it_is_not_the_last(shared_service):
+    session_id = str(uuid.uuid4())
+    told = [
+        (0, {"type": "start", "product": "weekly"}),
+        (1, {"type": "event", "name": "begun"}),
+        (86_400 * 3, {"type": "event", "name": "done"}),
+        (86_400 * 3, {"type": "end"}),
+    ]
+    lines = [
+        json.dumps({"seq": seq, "time": START + second * 1_000_000, **record})
+        for seq, (second, record) in enumerate(told, 1)
+    ]
+    path = f"{shared_service.url}/api/sessions/{session_id}/records"
+    assert urllib3.request("POST", path, body="\n".join(lines)).status == 200
+    shown = datacat(shared_service, "show", session_id).stdout
+    assert "  2024-11-23 12:00:01.000Z begun" in shown
+    assert "\n  12:00:00.000Z done" in shown
+
+
 def test_show_tells_a_counter_by_what_was_added_last(shared_service):
     client = DatacatClient(shared_service.url)
     session_id = client.register_session("counting")

@@ -66,7 +66,7 @@ def show(
     _verdict(console, dossier["verdict"], session)
     _hangs(console, session["hangs"])
     _exit(console, session["exit"])
-    _events(console, dossier["events"], (session["exit"] or {}).get("traceback"))
+    _events(console, dossier["events"], session)
     _state(console, dossier["state_before"], session["state"])
     _metrics(console, dossier["metrics"])
 
@@ -199,18 +199,22 @@ def _in_words(value: Any) -> str:
     return ", ".join(f"{str(key).replace('_', ' ')} {as_text(each)}" for key, each in value.items())
 
 
-def _events(console: Console, events: list[JsonObject], told: Any) -> None:
-    """The last; with the end of each traceback but the one that was told already."""
+def _events(console: Console, events: list[JsonObject], session: JsonObject) -> None:
+    """The last; with the end of each traceback but the one that was told already, and the day where it is not the last."""
     if not events:
         return
     _heading(console, "Its last events", "")
+    told = (session["exit"] or {}).get("traceback")
+    last_day = (session["ended_at"] or session["updated_at"])[:10]
     for event in events[-_EVENTS:]:
         data = {key: value for key, value in event["data"].items() if key not in LONG}
         words = " ".join(filter(None, [event["message"], as_text(data) if data else ""]))
         style = LEVEL_STYLES.get(event["level"], "default")
+        moment = event["timestamp"]
+        when = time_of_day(moment) if moment[:10] == last_day else _moment(moment)
         say(
             console,
-            f"  [dim]{time_of_day(event['timestamp'])}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}",
+            f"  [dim]{when}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}",
         )
         if isinstance(trace := event["data"].get("traceback"), str) and trace != told:
             for line in trace.rstrip().splitlines()[-_TRACE_LINES:]:
