@@ -60,7 +60,10 @@ def sessions(
     ] = None,
     text: Annotated[str | None, typer.Option(help="With all of these words in names and messages.")] = None,
     sort: Annotated[
-        Sort, typer.Option(help="Which first; ended is the one that ended last, hung that hung longest.")
+        Sort,
+        typer.Option(
+            help="Which first; of those that have ended: ended (the last) and longest; of those that hung: hung (the longest)."
+        ),
     ] = "newest",
     since: Annotated[str | None, typer.Option(help=f"That began at this moment or later: {_WHEN}")] = None,
     until: Annotated[str | None, typer.Option(help=f"That began before this moment: {_WHEN}")] = None,

@@ -169,7 +169,7 @@ def _exit(console: Console, details: JsonObject | None) -> None:
         return
     _heading(console, "How it went", "")
     for key, value in details.items():
-        if key not in _TEXTS:
+        if key not in _TEXTS and value != "":
             say(console, f"  [dim]{safe(key)}[/]  {safe(short(_in_words(value)))}")
     for key in _TEXTS:
         if isinstance(text := details.get(key), str) and text.strip():
