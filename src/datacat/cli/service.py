@@ -155,6 +155,18 @@ def time_of_day(timestamp: str) -> str:
     return f"{timestamp[11:23]}Z"
 
 
+def time_beside(timestamp: str, day: str) -> str:
+    """The time of day of a moment that stands among others of ``day``; with its own day where that is another.
+
+    >>> time_beside("2024-11-23T16:40:00.123456Z", "2024-11-23")
+    '16:40:00.123Z'
+    >>> time_beside("2024-11-23T16:40:00.123456Z", "2024-11-24")
+    '2024-11-23 16:40:00.123Z'
+    """
+    time = time_of_day(timestamp)
+    return time if timestamp.startswith(day) else f"{timestamp[:10]} {time}"
+
+
 def short(text: str) -> str:
     """One line, of no more than fits on one."""
     line = " ".join(text.split())

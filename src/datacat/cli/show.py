@@ -24,6 +24,7 @@ from datacat.cli.service import (
     say,
     short,
     terminal,
+    time_beside,
     time_of_day,
 )
 from datacat.client.options import DEFAULT_URL
@@ -210,8 +211,7 @@ def _events(console: Console, events: list[JsonObject], session: JsonObject) -> 
         data = {key: value for key, value in event["data"].items() if key not in LONG}
         words = " ".join(filter(None, [event["message"], as_text(data) if data else ""]))
         style = LEVEL_STYLES.get(event["level"], "default")
-        moment = event["timestamp"]
-        when = time_of_day(moment) if moment[:10] == last_day else _moment(moment)
+        when = time_beside(event["timestamp"], last_day)
         say(
             console,
             f"  [dim]{when}[/] [{style}]{safe(event['name'])}[/]  {safe(short(words))}",

@@ -1,6 +1,7 @@
 """``datacat tail``: what happens, a line each, as it happens; and ``--problems``, verdicts as they come."""
 
 import sys
+import time
 from typing import Annotated, Any, Final
 
 import typer
@@ -24,7 +25,7 @@ from datacat.cli.service import (
     say,
     short,
     terminal,
-    time_of_day,
+    time_beside,
 )
 from datacat.client.api import DatacatClient
 from datacat.client.follow import LiveMessage
@@ -32,6 +33,7 @@ from datacat.client.options import DEFAULT_URL
 from datacat.model.errors import InvalidInput, RequestFailed
 from datacat.model.records import Level
 from datacat.wire.codec import encode
+from datacat.wire.timestamps import rfc3339
 
 _EARLIER: Final = 10
 """Rows, or problems, from before that are shown first."""
@@ -117,7 +119,8 @@ def _follow(
         elif message.kind == "gap":
             _say(message)
         else:
-            say(console, line(message, with_session=session_id is None))
+            today = rfc3339(time.time_ns() // 1_000)[:10]
+            say(console, line(message, today, with_session=session_id is None))
 
 
 def _follow_problems(
@@ -160,12 +163,12 @@ def _say(message: LiveMessage) -> None:
     say(terminal(stderr=True), f"[yellow]{safe(words)}[/]")
 
 
-def line(message: LiveMessage, *, with_session: bool) -> str:
-    r"""One message for a person, as Rich's markup.
+def line(message: LiveMessage, today: str, *, with_session: bool) -> str:
+    r"""One message for a person, as Rich's markup; with its day where that is not ``today``.
 
     >>> event = {"timestamp": "2024-11-23T12:00:00.123456Z", "name": "saved", "level": "info", "message": None,
     ...     "data": {"path": "a.txt"}, "product": "editor", "version": "2.3.1", "session_id": "01934f5e-0000-7000-8000-0"}
-    >>> line(LiveMessage("event", event, "e1.m0.c0"), with_session=False)
+    >>> line(LiveMessage("event", event, "e1.m0.c0"), "2024-11-23", with_session=False)
     '[dim]12:00:00.123Z[/] event    [default]saved[/]  {"path":"a.txt"}'
     """
     data = message.data
@@ -195,7 +198,7 @@ def line(message: LiveMessage, *, with_session: bool) -> str:
             lasted = f"  [dim]({data['seconds']:.1f} s)[/]" if data["seconds"] is not None else ""
             over = "over: " if data["end"] and data["kind"] != "crash" else ""
             words = f"[{'green' if over else STYLES[data['kind']]}]{over}{data['kind']}[/]  {safe(data['title'])}{lasted}"
-    begin = f"[dim]{time_of_day(moment)}[/] {message.kind:<8} "
+    begin = f"[dim]{time_beside(moment, today)}[/] {message.kind:<8} "
     if not with_session:
         return begin + words.rstrip()
     session_id = data["id" if message.kind == "session" else "session_id"]
