@@ -11,7 +11,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("datacat"):
             raise
-        sys.exit(f"the datacat command needs {error.name}: pip install 'datacat[server]'")
+        sys.exit(f"the datacat command needs {error.name}: in a clone of datacat, pip install '.[server]'")
     # A name that the terminal has no letters for is no reason to show nothing.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -154,7 +154,7 @@ def _machine(facts: Facts) -> Iterator[Finding]:
             "library_missing",
             f"{library} is not installed",
             "process_metrics and the resources of watched programs need it",
-            "pip install 'datacat[process]', if that is wanted",
+            f"pip install {library}, if that is wanted",
         )
 
 
@@ -197,7 +197,7 @@ def _database(facts: Facts) -> Iterator[Finding]:
                 "database_newer",
                 database.detail,
                 "this datacat would not know what it reads, so it refuses",
-                "pip install --upgrade datacat",
+                "upgrade datacat: it needs the version that brought the file up to date, or a newer one",
             )
         case "not_ours":
             yield _problem(

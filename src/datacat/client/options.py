@@ -58,7 +58,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         if not options.get("watchdog"):
             raise ValueError("process_metrics are sampled by the watchdog: say watchdog=True as well")
         if find_spec("psutil") is None:
-            raise ValueError("process_metrics need psutil: pip install 'datacat[process]'")
+            raise ValueError("process_metrics need psutil: pip install psutil")
     for kind in options.get("drop_first", ()):
         if kind not in KINDS[1:] or kind in KEPT:
             can = ", ".join(kind for kind in KINDS[1:] if kind not in KEPT)

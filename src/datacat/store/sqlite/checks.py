@@ -25,7 +25,7 @@ _CURES: Final = {
     "missing": "datacat serve makes one where there is none",
     "empty": "datacat serve fills it",
     "not_ours": "leave it as it is: it is somebody else's",
-    "newer": "pip install --upgrade datacat",
+    "newer": "upgrade datacat: it needs the version that brought the file up to date, or a newer one",
     "damaged": _RESTORE,
 }
 
