@@ -1,3 +1,4 @@
+import hashlib
 from uuid import UUID
 
 import apsw
@@ -10,7 +11,8 @@ from datacat.model.lifecycle import Status
 from datacat.model.records import Batch, End, Event, Exit, Metric, Origin, Record, Start
 from datacat.store.asked import Scope, Sort, Wanted, Window
 from datacat.store.sqlite import counts, events, problems, retention, search, series, windows
-from datacat.store.sqlite.connect import APPLICATION_ID, _words, connect, migrate, migrations
+from datacat.store.sqlite.checks import check
+from datacat.store.sqlite.connect import APPLICATION_ID, _words, connect, migrate, migrations, run
 from datacat.store.sqlite.reader import SqliteReader
 from datacat.store.sqlite.writer import SqliteWriter
 
@@ -24,7 +26,7 @@ def test_the_migrations_one_by_one_add_up_to_the_schema(tmp_path):
     step_by_step = apsw.Connection(":memory:")
     step_by_step.create_scalar_function("words", _words)
     for script in migrations():
-        step_by_step.execute(script)
+        run(step_by_step, script)
     assert schema(step_by_step) == schema(at_once)
     assert at_once.pragma("user_version") == len(migrations())
 
@@ -63,6 +65,18 @@ def test_a_database_of_the_first_version_keeps_its_sessions(tmp_path):
     assert session.status is Status.ACTIVE
     writer.close()
 
+
+LANDED = [
+    "b2c0089a66d51193",
+    "12e4aee08acecbf7",
+    "4d82049aff0f5e59",
+    "f0d3ecd3779162a6",
+    "678b74f8863e032c",
+    "44ea024f11c8a86d",
+    "bb6f0bffd6dec92b",
+    "d280a11510fd93aa",
+    "0e65429159b70a00",
+]
 
 BOTH_WAYS: tuple[Sort, ...] = ("newest", "oldest")
 
@@ -233,6 +247,58 @@ def test_a_database_from_before_sums_is_given_the_sums_that_it_would_have_kept(t
     kept, anew = sums(tmp_path / "kept.db"), sums_made_anew(tmp_path / "kept.db")
     assert kept == anew
     assert all(len(kept[table]) > 5 for table in ("session_sum", "metric_sum"))
+
+
+def test_sums_of_points_as_they_first_were_are_made_anew(tmp_path):
+    new, early = tmp_path / "new.db", tmp_path / "early.db"
+    writer = SqliteWriter(new)
+    for number in (1, 2):
+        points = [Metric(seq=n + 2, time=n * 7_000_000, name="fps", value=float(n % 4)) for n in range(9)]
+        commit(writer, [Batch(str(UUID(int=number)), Origin.APP, [Start(seq=1, time=0), *points])], 1)
+    with writer.transaction() as transaction:
+        transaction.remove(str(UUID(int=2)), "asked", 9)
+    writer.close()
+    kept = sums(new)
+    early.write_bytes(new.read_bytes())
+    database = apsw.Connection(str(early))
+    database.execute("DROP TABLE metric_sum")
+    database.execute(
+        "CREATE TABLE metric_sum (series INTEGER NOT NULL, length INTEGER NOT NULL, start INTEGER NOT NULL, "
+        "deployment INTEGER NOT NULL, points INTEGER NOT NULL, total REAL NOT NULL, low REAL NOT NULL, "
+        "high REAL NOT NULL, last_at INTEGER NOT NULL, last REAL NOT NULL, "
+        "PRIMARY KEY (series, length, start, deployment)) STRICT, WITHOUT ROWID"
+    )
+    database.execute("INSERT INTO metric_sum VALUES (1, 10000000, 0, 1, 2, 1, 0, 1, 7000000, 1)")
+    database.pragma("user_version", 7)
+    database.close()
+    connect(early).close()
+    assert sums(early) == kept
+    assert len(kept["metric_sum"]) > 5
+
+
+def test_a_session_whose_removal_began_before_terms_is_taken_away_to_its_end(tmp_path):
+    path = tmp_path / "early.db"
+    writer = SqliteWriter(path)
+    saved = Event(seq=2, time=1, name="saved")
+    commit(writer, [Batch(str(UUID(int=1)), Origin.APP, [Start(seq=1, time=0), saved])], 1)
+    with writer.transaction() as transaction:
+        transaction.remove(str(UUID(int=1)), "asked", 9)
+    writer.close()
+    database = apsw.Connection(str(path))
+    database.execute("DELETE FROM term; ALTER TABLE removed DROP COLUMN created_at")
+    database.pragma("user_version", 7)
+    database.close()
+    writer = SqliteWriter(path)
+    while writer.sweep(10):
+        pass
+    writer.close()
+    assert check(path, lambda _what, _done: None, full=True).faults == []
+
+
+def test_a_migration_that_landed_is_never_changed():
+    landed = [hashlib.sha256(script.encode()).hexdigest()[:16] for script in migrations()]
+    assert landed[: len(LANDED)] == LANDED, "databases were made with it: write the next one"
+    assert len(landed) == len(LANDED), "add the new one's hash to LANDED when it lands"
 
 
 def test_a_database_that_could_not_be_made_whole_is_not_there(tmp_path, monkeypatch):

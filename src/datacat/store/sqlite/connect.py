@@ -7,6 +7,7 @@ was cut off, and is refused too.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ from datacat.store.sqlite.rows import json_text
 APPLICATION_ID: Final = 0x64636174  # "dcat"
 
 _BUSY_TIMEOUT_MS: Final = 5_000
+
+_ONLY_WHERE: Final = re.compile("-- Only where: (SELECT .*)")
+"""How a migration begins that is for some databases alone."""
 
 
 def connect(path: Path, *, durability: Durability = "full") -> apsw.Connection:
@@ -179,9 +183,16 @@ def migrate(database: apsw.Connection) -> None:
     database.create_scalar_function("words", _words)
     with database:
         for script in scripts[database.pragma("user_version") :]:
-            database.execute(script)
+            run(database, script)
         database.pragma("application_id", APPLICATION_ID)
         database.pragma("user_version", len(scripts))
+
+
+def run(database: apsw.Connection, script: str) -> None:
+    """Run one migration, if it is for this database."""
+    asked = _ONLY_WHERE.match(script)
+    if asked is None or database.execute(asked[1]).get is not None:
+        database.execute(script)
 
 
 def _words(*texts: Any) -> str:
