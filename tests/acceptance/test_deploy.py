@@ -55,6 +55,9 @@ class TestSystemd:
         assert int(unit["Service"]["WatchdogSec"]) >= 10
         assert int(unit["Service"]["TimeoutStopSec"]) > Settings().stop_timeout + 30  # what a commit is given
 
+    def test_it_is_not_stopped_while_it_brings_a_large_database_up_to_date(self, unit):
+        assert unit["Service"]["TimeoutStartSec"] == "infinity"
+
     def test_it_runs_as_a_user_of_its_own_who_may_write_the_database_alone(self, unit):
         service = unit["Service"]
         assert service["User"] in (DEPLOY / "systemd/datacat.sysusers.conf").read_text().split()

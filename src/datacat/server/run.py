@@ -56,10 +56,10 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         ConfigurationError: the address, the port or the certificate cannot be had.
         StoreError: the database cannot be served from.
     """
+    configure(settings.log_level, settings.log_format)
     check_tls(settings)
     check_address(settings, asks_for_keys=asks_for_keys(settings))
     check_store(settings)
-    configure(settings.log_level, settings.log_format)
     give_memory_back()
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_GARBAGE_THRESHOLD)

@@ -1,4 +1,6 @@
+import _thread
 import hashlib
+import threading
 from uuid import UUID
 
 import apsw
@@ -299,6 +301,32 @@ def test_a_migration_that_landed_is_never_changed():
     landed = [hashlib.sha256(script.encode()).hexdigest()[:16] for script in migrations()]
     assert landed[: len(LANDED)] == LANDED, "databases were made with it: write the next one"
     assert len(landed) == len(LANDED), "add the new one's hash to LANDED when it lands"
+
+
+def test_a_migration_is_told_and_can_be_stopped_in_the_middle(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "first.db"
+    first = apsw.Connection(str(path))
+    first.execute(migrations()[0])
+    first.pragma("application_id", APPLICATION_ID)
+    first.pragma("user_version", 1)
+    before = schema(first)
+    first.close()
+    # Ctrl-C is heard where the engine asks whether to go on; a statement that writes is then taken back by the engine.
+    endless = "INSERT INTO name (name) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+    timer = threading.Timer(0.1, _thread.interrupt_main)
+
+    def is_stopped(database, script):
+        run(database, script)
+        timer.start()
+        run(database, endless)
+
+    monkeypatch.setattr("datacat.store.sqlite.connect.run", is_stopped)
+    with caplog.at_level("INFO"), pytest.raises(KeyboardInterrupt):
+        connect(path)
+    assert f"from schema 1 to {len(migrations())}" in caplog.text
+    again = apsw.Connection(str(path))
+    assert (schema(again), again.pragma("user_version")) == (before, 1)
+    again.close()
 
 
 def test_a_database_that_could_not_be_made_whole_is_not_there(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ database appears at its path whole, so an empty file is never one that was being
 was cut off, and is refused too.
 """
 
+import logging
 import os
 import re
 import tempfile
@@ -23,9 +24,14 @@ from datacat.store.asked import Durability
 from datacat.store.sqlite.presence import log_of
 from datacat.store.sqlite.rows import json_text
 
+logger = logging.getLogger(__name__)
+
 APPLICATION_ID: Final = 0x64636174  # "dcat"
 
 _BUSY_TIMEOUT_MS: Final = 5_000
+
+_SIGNALS_EVERY: Final = 100_000
+"""Steps of the engine in a migration between two moments at which Ctrl-C is heard."""
 
 _ONLY_WHERE: Final = re.compile("-- Only where: (SELECT .*)")
 """How a migration begins that is for some databases alone."""
@@ -176,16 +182,27 @@ def migrations() -> list[str]:
 
 
 def migrate(database: apsw.Connection) -> None:
-    """Bring the schema up to date, in one transaction."""
+    """Bring the schema up to date, in one transaction: where it is stopped, to close the database takes all back."""
     scripts = migrations()
     if database.pragma("user_version") == len(scripts):
         return
     database.create_scalar_function("words", _words)
-    with database:
-        for script in scripts[database.pragma("user_version") :]:
-            run(database, script)
-        database.pragma("application_id", APPLICATION_ID)
-        database.pragma("user_version", len(scripts))
+    database.set_progress_handler(lambda: False, _SIGNALS_EVERY)
+    database.execute("BEGIN IMMEDIATE")
+    version = database.pragma("user_version")  # another may have been faster
+    if version:
+        logger.info(
+            "bringing %s from schema %d to %d: a large one takes minutes, and stays as it is when this is stopped",
+            database.filename,
+            version,
+            len(scripts),
+        )
+    for script in scripts[version:]:
+        run(database, script)
+    database.pragma("application_id", APPLICATION_ID)
+    database.pragma("user_version", len(scripts))
+    database.execute("COMMIT")
+    database.set_progress_handler(None)
 
 
 def run(database: apsw.Connection, script: str) -> None:
