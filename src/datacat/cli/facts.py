@@ -212,7 +212,7 @@ def _is_taken(host: str, port: int) -> bool:
 
 
 def _database(settings: Settings) -> Database | None:
-    path = Path(settings.database)
+    path = settings.file()
     shown = str(path.absolute())
     try:
         upkeep(settings).probe()

@@ -85,6 +85,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=0, le=3600, description="Seconds that open requests are given when the service stops.")
     ] = 10
 
+    def file(self) -> Path:
+        """The database's file itself: its logs are beside it, not beside a link that leads to it."""
+        path = Path(self.database)
+        return path.resolve() if path.is_symlink() else path
+
     def retention(self) -> Retention:
         """Which sessions are kept, and for how long; raises ConfigurationError."""
         return retention(self.retain, self.retain_per_product, self.max_size)

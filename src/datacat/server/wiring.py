@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from litestar import Litestar
@@ -36,7 +35,7 @@ class Service(NamedTuple):
 
 def build(settings: Settings) -> Service:
     """The whole service, ready to be served."""
-    path = Path(settings.database)
+    path = settings.file()
     clock = SystemClock()
     hub = Hub(clock)
     throttle = Throttle()
@@ -67,7 +66,7 @@ def key_store(settings: Settings) -> KeyStore:
     Raises:
         StoreError: it cannot be used; says why.
     """
-    return SqliteKeyStore(Path(settings.database))
+    return SqliteKeyStore(settings.file())
 
 
 def asks_for_keys(settings: Settings) -> bool:
@@ -76,7 +75,7 @@ def asks_for_keys(settings: Settings) -> bool:
     Raises:
         StoreError: it cannot be served from; says why.
     """
-    if not Path(settings.database).exists():
+    if not settings.file().exists():
         return False
     with closing(key_store(settings)) as keys:
         return keys.any()
@@ -88,4 +87,4 @@ def check_store(settings: Settings) -> None:
     Raises:
         StoreError: it cannot be served from; says why.
     """
-    SqliteWriter(Path(settings.database), durability=settings.durability).close()
+    SqliteWriter(settings.file(), durability=settings.durability).close()

@@ -60,6 +60,13 @@ def test_a_wrong_setting_is_told_with_its_source(tmp_path, flags, environ, toml,
         load(flags, environ, file)
 
 
+def test_a_database_behind_a_link_is_the_file_that_it_leads_to(tmp_path):
+    link = tmp_path / "link.db"
+    link.symlink_to("large/real.db")
+    assert Settings(database=str(link)).file() == tmp_path / "large" / "real.db"
+    assert Settings(database="datacat.db").file() == Path("datacat.db")
+
+
 def test_a_missing_settings_file_is_told():
     with pytest.raises(ConfigurationError, match="cannot read"):
         load({}, {}, Path("/nowhere/datacat.toml"))

@@ -36,6 +36,17 @@ def test_a_backup_is_one_whole_file_of_one_moment(tmp_path):
     assert names(tmp_path) == ["a.db", "b.db"]
 
 
+def test_no_backup_takes_the_place_of_the_database_or_of_its_log(tmp_path):
+    writer = SqliteWriter(fill(tmp_path / "a.db"))
+    commit(writer, [batch(9)], BEGAN)
+    for name in ("a.db", "a.db-wal", "a.db-shm"):
+        before = (tmp_path / name).stat().st_ino
+        with pytest.raises(StoreError, match="itself, or a part of it"):
+            backup(tmp_path / "a.db", tmp_path / name, nothing_told, force=True)
+        assert (tmp_path / name).stat().st_ino == before
+    writer.close()
+
+
 def test_a_backup_can_be_read_where_nothing_can_be_written(tmp_path):
     path = fill(tmp_path / "a.db")
     (tmp_path / "medium").mkdir()

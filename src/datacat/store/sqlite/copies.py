@@ -42,8 +42,9 @@ def backup(path: Path, destination: Path, tell: Tell, *, force: bool) -> Copied:
     if destination.is_dir():
         raise StoreError(f"{destination} is a directory: name the file, such as {destination / path.name}")
     if destination.exists():
-        if path.exists() and destination.samefile(path):
-            raise StoreError(f"{destination} is the database itself: name another file")
+        own = (path, *(Path(f"{path}{suffix}") for suffix in LOGS))
+        if any(each.exists() and destination.samefile(each) for each in own):
+            raise StoreError(f"{destination} is the database itself, or a part of it: name another file")
         if not force:
             raise StoreError(f"{destination} is there already: name another file, or pass --force")
     with opened(path) as source, unfinished(destination) as part:
