@@ -85,8 +85,30 @@ def test_its_rows_are_taken_away_a_few_at_a_time_with_what_they_added_to_sums(st
     remove(store, OTHER)
     sweep(store)
     assert points(store) == []
-    for table in (*TABLES, "session", "session_sum", "metric_sum"):
+    for table in (*TABLES, "session", "session_sum", "metric_sum", "name", "series"):
         assert rows(store, table) == 0, table
+
+
+def test_a_name_goes_with_the_last_row_of_it_and_may_come_back(store, tmp_path):
+    for session_id, name in ((ONE, "own"), (OTHER, "other")):
+        said = [Event(time=2, name=each) for each in ("shared", name)]
+        measured = [Metric(time=3, name=each, value=1.0) for each in ("shared", name)]
+        store.add(session_id, Start(time=1), *said, *measured)
+    remove(store, ONE)
+    sweep(store)
+    assert store.reader.event_names(9) == store.reader.metric_names(9) == ["other", "shared"]
+    store.add(ONE, Start(time=1), Event(time=2, name="own"), Metric(time=3, name="own", value=1.0))
+    assert [event.name for event in store.reader.events(ONE, 0, 9)] == ["own"]
+    assert [metric.name for metric in store.reader.metrics(ONE, 0, 9)] == ["own"]
+    assert check(tmp_path / "store.db", lambda *_: None, full=True).faults == []
+
+
+def test_one_that_is_given_the_key_of_another_is_found_by_what_happened_in_both(store):
+    fill(store, ONE)
+    remove(store, ONE)
+    sweep(store)
+    fill(store, OTHER)
+    assert rows(store, "term WHERE term IN ('e:e', 'e:application_appears_hung')") == 2
 
 
 def test_one_that_comes_back_meanwhile_begins_anew(store):

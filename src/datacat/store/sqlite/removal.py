@@ -8,7 +8,7 @@ sessions measured in the same span they stay.
 """
 
 from collections import defaultdict
-from typing import Final
+from typing import Final, NamedTuple
 
 import apsw
 
@@ -23,7 +23,7 @@ _COUNT: Final = (
     "ON CONFLICT DO UPDATE SET sessions = sessions + 1, last_at = max(last_at, excluded.last_at)"
 )
 _EVENTS: Final = """
-    SELECT e.n, name.name, e.message FROM event AS e CROSS JOIN name ON name.key = e.name
+    SELECT e.n, name.name, e.message, e.name FROM event AS e CROSS JOIN name ON name.key = e.name
     WHERE e.session = ? ORDER BY e.n LIMIT ?
 """
 _CHANGES: Final = (
@@ -38,6 +38,10 @@ _TAKE_POINTS: Final = """
       ORDER BY deployment = ?6 DESC LIMIT 1)
 """
 _NO_POINTS: Final = "DELETE FROM metric_sum WHERE series = ? AND level = ? AND number = ? AND points <= 0"
+_NO_EVENTS: Final = "DELETE FROM name WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM event WHERE name = ?1)"
+_NO_SERIES: Final = (
+    "DELETE FROM series WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM metric_sum WHERE series = ?1)"
+)
 _PROBLEMS: Final = (
     "DELETE FROM problem WHERE key IN (SELECT key FROM problem WHERE session = ? ORDER BY key LIMIT ?)"
 )
@@ -57,25 +61,34 @@ def remove(
     database.execute(_COUNT, (reason, now))
 
 
-def sweep(database: apsw.Connection, rows: int) -> int:
-    """Take away up to ``rows`` rows of what was removed, in the transaction that is open; how many were taken."""
+class Taken(NamedTuple):
+    """How many rows a step took, and how many names that nothing is called any more."""
+
+    rows: int
+    names: int
+
+
+def sweep(database: apsw.Connection, rows: int) -> Taken:
+    """Take away up to ``rows`` rows of what was removed, in the transaction that is open."""
     found = database.execute("SELECT key, deployment, created_at FROM removed ORDER BY key LIMIT 1").get
     if found is None:
-        return 0
+        return Taken(0, 0)
     key, deployment, created_at = found
-    taken = _take_events(database, key, created_at, rows)
+    taken, names = _take_events(database, key, created_at, rows)
     if taken < rows:
         database.execute(_CHANGES, (key, rows - taken))
         taken += database.changes()
     if taken < rows:
-        taken += _take_points(database, key, deployment, rows - taken)
+        points, series = _take_points(database, key, deployment, rows - taken)
+        taken += points
+        names += series
     if taken < rows:
         database.execute(_PROBLEMS, (key, rows - taken))
         taken += database.changes()
     if taken < rows:
         database.execute("DELETE FROM removed WHERE key = ?", (key,))
         taken += 1
-    return taken
+    return Taken(taken, names)
 
 
 def waiting(database: apsw.Connection) -> int:
@@ -83,20 +96,20 @@ def waiting(database: apsw.Connection) -> int:
     return one_integer(database, "SELECT count(*) FROM removed", ()) or 0
 
 
-def _take_events(database: apsw.Connection, key: int, created_at: int, rows: int) -> int:
+def _take_events(database: apsw.Connection, key: int, created_at: int, rows: int) -> Taken:
     found: list[Row] = list(database.execute(_EVENTS, (key, rows)))
     if not found:
-        return 0
-    said = terms.terms_of_events({(name, message) for _, name, message in found})
+        return Taken(0, 0)
+    said = terms.terms_of_events({(name, message) for _, name, message, _ in found})
     database.executemany(terms.DELETE, terms.rows(said, created_at, key))
     database.execute("DELETE FROM event WHERE session = ? AND n <= ?", (key, found[-1][0]))
-    return len(found)
+    return Taken(len(found), _forget(database, _NO_EVENTS, {name for _, _, _, name in found}))
 
 
-def _take_points(database: apsw.Connection, key: int, deployment: int, rows: int) -> int:
+def _take_points(database: apsw.Connection, key: int, deployment: int, rows: int) -> Taken:
     found: list[Row] = list(database.execute(_POINTS, (key, rows)))
     if not found:
-        return 0
+        return Taken(0, 0)
     for level, length in enumerate(METRIC_SPANS):
         spans: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
         for _, time, series, value in found:
@@ -106,4 +119,10 @@ def _take_points(database: apsw.Connection, key: int, deployment: int, rows: int
             database.execute(_TAKE_POINTS, (*slot, len(values), sum(values), deployment))
             database.execute(_NO_POINTS, slot)
     database.execute("DELETE FROM metric WHERE session = ? AND n <= ?", (key, found[-1][0]))
-    return len(found)
+    return Taken(len(found), _forget(database, _NO_SERIES, {series for _, _, series, _ in found}))
+
+
+def _forget(database: apsw.Connection, unless_used: str, keys: set[int]) -> int:
+    before = database.total_changes()
+    database.executemany(unless_used, [(key,) for key in keys])
+    return database.total_changes() - before

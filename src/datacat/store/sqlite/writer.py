@@ -185,13 +185,18 @@ class SqliteWriter:
             return False
         kept = self._sessions.pop(session_id)
         self._state_bytes -= kept.session.state_bytes
+        self._terms.forget()  # another session may be given this one's key later
         removal.remove(self._database, kept.session, kept.key, kept.deployment, reason, now)
         return True
 
     def sweep(self, rows: int) -> int:
         """A step of taking away what was removed."""
         with self.transaction():
-            return removal.sweep(self._database, rows)
+            taken, names = removal.sweep(self._database, rows)
+            if names:
+                self._names.clear()
+                self._series.clear()
+        return taken
 
     def give_back(self, pages: int) -> int:
         """Where the file was made so that it can shrink: from its end, which a checkpoint then cuts off."""
