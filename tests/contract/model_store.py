@@ -350,9 +350,9 @@ class ModelStore:
         ]
         return sorted(found, key=lambda o: o.updated_at + o.contact_timeout * 1e6)[:limit]
 
-    def expired(self, product: str | None, before: int, limit: int) -> list[str]:
+    def expired(self, product: str | None, before: int, now: int, limit: int) -> list[str]:
         found = [s for s in self.known.values() if s.product == product]
-        return [s.id for s in found if s.created_at < before and s.updated_at < before][:limit]
+        return [s.id for s in found if not before <= s.created_at <= now and s.updated_at < before][:limit]
 
     def oldest_finished(self, limit: int) -> list[str]:
         found = [s for s in self.known.values() if not s.active]

@@ -156,7 +156,7 @@ QUESTIONS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "newest_events": st.tuples(SCOPES, st.none() | ANY_ID, NAMES, LEVEL, FEW),
     "overdue": st.tuples(st.integers(0, 10**8), st.integers(0, 10**8), st.just(99)),
     "ahead": st.tuples(st.integers(0, 10**8), st.just(99)),
-    "expired": st.tuples(st.none() | TEXTS, st.integers(0, 10**8), st.just(99)),
+    "expired": st.tuples(st.none() | TEXTS, st.integers(0, 10**8), st.integers(10**8, 10**9), st.just(99)),
     "oldest_finished": st.tuples(FEW),
 }
 IN_NO_ORDER = {

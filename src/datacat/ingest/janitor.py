@@ -149,9 +149,10 @@ class Janitor:
             return
         deployments = await asyncio.to_thread(self._reader.deployments, Scope())
         for product in {each.product for each in deployments}:
-            before = self._retention.before(product, self._clock.now())
+            now = self._clock.now()
+            before = self._retention.before(product, now)
             while before is not None:
-                found = await asyncio.to_thread(self._reader.expired, product, before, _AT_ONCE)
+                found = await asyncio.to_thread(self._reader.expired, product, before, now, _AT_ONCE)
                 if not found or not await self.remove(found, "age", heard_before=before):
                     break
                 logger.info("removed %d sessions of %s for their age", len(found), product)

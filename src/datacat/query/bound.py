@@ -180,7 +180,7 @@ class BoundReader:
         """Refused: only the service itself asks."""
         raise self._of_all("who was heard of ahead of time")
 
-    def expired(self, product: str | None, before: int, limit: int) -> list[str]:  # noqa: ARG002  # the port's
+    def expired(self, product: str | None, before: int, now: int, limit: int) -> list[str]:  # noqa: ARG002  # the port's
         """Refused: only the service itself asks."""
         raise self._of_all("what may go")
 

@@ -221,8 +221,11 @@ class Reader(Protocol):
         """Running sessions, silent at ``now`` for longer than promised though somebody listened so long."""
         ...
 
-    def expired(self, product: str | None, before: int, limit: int) -> list[str]:
-        """Ids of sessions of this product (None: of none) that began and were last heard of before this moment."""
+    def expired(self, product: str | None, before: int, now: int, limit: int) -> list[str]:
+        """Ids of sessions of this product (None: of none) that were last heard of before this moment, and began before it.
+
+        Or that begin after ``now``, as their clock was ahead.
+        """
         ...
 
     def oldest_finished(self, limit: int) -> list[str]:

@@ -60,6 +60,21 @@ def kept(tmp_path):
     return lambda **retention: Kept(tmp_path / "datacat.db", Retention(**retention))
 
 
+def test_a_session_whose_clock_was_years_ahead_goes_as_any_other(kept):
+    async def run():
+        async with kept(others=10 * 86_400) as of:
+            ahead = Start(seq=1, time=of.clock.now() + 10 * 365 * 86_400 * 1_000_000)
+            await of.committer.submit(Batch(new_session_id(), Origin.APP, [ahead]), size=1)
+            of.clock.advance(9 * DAY)
+            await of.janitor.look()
+            assert len(of.left()) == 1
+            of.clock.advance(2 * DAY)
+            await of.janitor.look()
+            assert of.left() == set()
+
+    asyncio.run(run())
+
+
 def test_a_session_goes_when_it_was_not_heard_of_for_as_long_as_it_is_kept(kept):
     async def run():
         async with kept(others=10 * 86_400, products={"editor": 30 * 86_400}) as of:

@@ -142,8 +142,8 @@ def test_questions_over_many_sessions_read_an_index(tmp_path):
         },
         (
             retention.EXPIRED,
-            (1, "ended", 1, 1, 9),
-        ): "session_listed (deployment=? AND status=? AND created_at<?)",
+            (1, "ended", 1, 2, 1, 9),
+        ): "session_listed (deployment=? AND status=? AND created_at>? AND created_at<?)",
         (retention.OLDEST, (9,)): "SCAN session USING INDEX session_created_at",
         (problems._AHEAD, (9, 9)): "SEARCH session USING INDEX session_due",
         (problems._OF_SESSION, (1, 1)): "SEARCH problem USING INDEX sqlite_autoindex_problem_1",

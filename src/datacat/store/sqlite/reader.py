@@ -266,10 +266,10 @@ class SqliteReader:
         with self._connection() as database:
             return problems.overdue(database, now, listening_since, limit)
 
-    def expired(self, product: str | None, before: int, limit: int) -> list[str]:
+    def expired(self, product: str | None, before: int, now: int, limit: int) -> list[str]:
         """Sessions nobody has heard of for long."""
         with self._connection() as database:
-            return retention.expired(database, product, before, limit)
+            return retention.expired(database, product, before, now, limit)
 
     def oldest_finished(self, limit: int) -> list[str]:
         """The oldest sessions that no longer run."""

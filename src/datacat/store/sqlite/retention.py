@@ -12,7 +12,8 @@ from datacat.store.sqlite.rows import with_hyphens
 
 EXPIRED: Final = """
     SELECT lower(hex(id)) FROM session INDEXED BY session_listed
-    WHERE deployment = ? AND status = ? AND created_at < ? AND updated_at < ? ORDER BY created_at LIMIT ?
+    WHERE deployment = ? AND status = ? AND created_at > ? AND created_at < ? AND updated_at < ?
+    ORDER BY created_at LIMIT ?
 """
 OLDEST: Final = f"""
     SELECT lower(hex(id)) FROM session INDEXED BY session_created_at
@@ -20,13 +21,18 @@ OLDEST: Final = f"""
 """  # noqa: S608  # constants only
 
 
-def expired(database: apsw.Connection, product: str | None, before: int, limit: int) -> list[str]:
+_EVER: Final = 2**63 - 1
+
+
+def expired(database: apsw.Connection, product: str | None, before: int, now: int, limit: int) -> list[str]:
     """See :meth:`datacat.store.port.Reader.expired`."""
     of = database.execute("SELECT key FROM deployment WHERE product IS ?", (product,)).fetchall()
     found: list[str] = []
+    # When one began is said by its own clock, which may be years ahead.
+    ranges = [(status.value, *began) for status in Status for began in ((-1, before), (now, _EVER))]
     for (deployment,) in of:
-        for status in Status:
-            asked = (deployment, status.value, before, before, limit - len(found))
+        for each in ranges:
+            asked = (deployment, *each, before, limit - len(found))
             found += [with_hyphens(row[0]) for row in database.execute(EXPIRED, asked)]
             if len(found) >= limit:
                 return found
