@@ -1,7 +1,15 @@
 """What was acknowledged stays, once; what was not arrives later, once."""
 
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 import uuid
+from contextlib import suppress
 
 import pytest
 from tests.acceptance.programs import run, sessions_of
@@ -93,6 +101,47 @@ def test_a_graceful_stop_finishes_what_was_accepted_and_leaves_one_file(service)
     assert [file.name for file in service.database.parent.glob("datacat.db*")] == ["datacat.db"]
     service.start()
     assert len(sessions_of(service.url, "p")) == 1
+
+
+def test_a_second_ctrl_c_waits_for_no_open_request_and_prints_no_traceback(service):
+    with socket.create_connection(("127.0.0.1", service.port)) as slow:
+        whole, half = (
+            b"POST /api/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n" + body
+            for body in (b"{}", b"{")
+        )
+        slow.sendall(whole + half)
+        assert slow.recv(4096).startswith(b"HTTP/1.1 200")
+        service.process.send_signal(signal.SIGINT)
+        with suppress(OSError):  # refused at last
+            while True:
+                socket.create_connection(("127.0.0.1", service.port), timeout=1).close()
+        service.process.send_signal(signal.SIGINT)
+        assert service.process.wait(5) == -signal.SIGINT
+    assert "Traceback" not in service.log_file.read_text()
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "| true"])
+def test_it_serves_where_nobody_reads_what_it_says(tmp_path, closed):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = f"{shlex.quote(sys.executable)} -m datacat serve --port {port} --database a.db {closed}"
+    process = subprocess.Popen(["bash", "-c", command], cwd=tmp_path, start_new_session=True)
+    try:
+        for _ in range(300):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.1)
+        assert (
+            run(
+                "import datacat\ndatacat.create_session(product='p').end()", f"http://127.0.0.1:{port}"
+            ).returncode
+            == 0
+        )
+        assert len(sessions_of(f"http://127.0.0.1:{port}", "p")) == 1
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(30)
 
 
 def test_the_same_session_grows_without_harm(service):

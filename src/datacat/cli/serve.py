@@ -1,6 +1,7 @@
 """``datacat serve``: run the service."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,8 +110,9 @@ def serve(
 
 
 def _announce(url: str, chosen: "Settings") -> None:
-    typer.echo(f"datacat listens on {url}")
-    typer.echo(f"  database   {Path(chosen.database).absolute()} ({chosen.durability} durability)")
-    typer.echo(f"  API pages  {url}/docs")
-    typer.echo(f"  sessions   {url}/api/sessions")
-    typer.echo("Ctrl-C stops it.")
+    with suppress(OSError):  # that nobody reads this is no reason not to serve
+        typer.echo(f"datacat listens on {url}")
+        typer.echo(f"  database   {Path(chosen.database).absolute()} ({chosen.durability} durability)")
+        typer.echo(f"  API pages  {url}/docs")
+        typer.echo(f"  sessions   {url}/api/sessions")
+        typer.echo("Ctrl-C stops it.")

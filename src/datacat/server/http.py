@@ -1,6 +1,8 @@
 """uvicorn, with what a service that runs for years needs of it besides."""
 
+import signal
 import socket
+from types import FrameType
 
 import uvicorn
 
@@ -37,6 +39,13 @@ class Server(PatientServer):
         """Begin to serve."""
         await super().startup(sockets)
         self._notifier.ready(f"listens on {self._url}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; another Ctrl-C ends it there and then, as a kill would: nothing that was answered is lost."""
+        if self.should_exit and sig == signal.SIGINT:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
         """Look after everything that is to be looked after ten times a second."""

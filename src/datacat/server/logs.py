@@ -18,13 +18,13 @@ _SHARED: Final[list[Any]] = [
 ]
 
 
-def configure(level: str, log_format: LogFormat, stream: TextIO = sys.stderr) -> None:
+def configure(level: str, log_format: LogFormat, stream: TextIO | None = sys.stderr) -> None:
     """From here on whatever is logged in this process goes to ``stream``.
 
     Args:
         level: what is less is not said.
         log_format: a line for people, in colours on a terminal; or a JSON object a line.
-        stream: where it is said.
+        stream: where it is said; None where whoever started the process closed that.
     """
     structlog.configure(
         processors=[
@@ -42,10 +42,11 @@ def configure(level: str, log_format: LogFormat, stream: TextIO = sys.stderr) ->
     else:
         render.append(
             structlog.dev.ConsoleRenderer(
-                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=stream is not None and stream.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,
             )
         )
-    handler = logging.StreamHandler(stream)
+    handler = logging.NullHandler() if stream is None else logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=render))
     root = logging.getLogger()
     root.handlers[:] = [handler]
