@@ -1,5 +1,6 @@
 """A database that is taken away, replaced, or shared while the service runs."""
 
+import re
 import uuid
 
 import apsw
@@ -103,9 +104,11 @@ def test_a_garbled_page_is_told_by_the_calls_that_meet_it_and_the_others_go_on(s
         file.write(b"\xa5" * size)
     service.start()
     url = f"{service.url}/api/sessions/{hurt}"
-    told = urllib3.request("GET", f"{url}/events", retries=False)
+    told = urllib3.request("GET", f"{url}/events", retries=False, headers={"X-Request-ID": "mine-7"})
     assert (told.status, told.json()["code"]) == (500, "store_error")
-    assert "is damaged" in told.json()["detail"]
+    assert re.search(r"is damaged.*\(request mine-7\)", told.json()["detail"])
+    (logged,) = [line for line in service.log_file.read_text().splitlines() if "mine-7" in line]
+    assert "is damaged" in logged
     with pytest.raises(
         urllib3.exceptions.ProtocolError
     ):  # it had begun: what is no whole answer must not look like one

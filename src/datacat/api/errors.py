@@ -8,6 +8,7 @@ from typing import Any, Final
 from litestar import Litestar, Request, Response
 from litestar.exceptions import ClientException, HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.routes import HTTPRoute
+from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 from msgspec.structs import replace
 
 from datacat.api.requests import request_id
@@ -19,9 +20,13 @@ logger = logging.getLogger(__name__)
 AnyRequest = Request[Any, Any, Any]
 
 
-def answer_datacat_error(_: AnyRequest, error: DatacatError) -> Response[bytes]:
-    """An error of our own tree."""
-    return _respond(*problem_of(error))
+def answer_datacat_error(request: AnyRequest, error: DatacatError) -> Response[bytes]:
+    """An error of our own tree; one that is no fault of who asked, as of a damaged database, the log has too."""
+    found, headers = problem_of(error)
+    if found.status == HTTP_500_INTERNAL_SERVER_ERROR:
+        logger.error("%s %s failed: %s", request.method, _path(request), error)
+        found = _with_id(found)
+    return _respond(found, headers)
 
 
 def answer_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
@@ -51,9 +56,7 @@ def answer_any_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A mistake of ours: the log has the traceback, the answer does not."""
     logger.error("%s %s failed", request.method, _path(request), exc_info=error)
     found, headers = problem_of(error)
-    if id_of_it := request_id():
-        found = replace(found, detail=f"{found.detail} of the request {id_of_it}")
-    return _respond(found, headers)
+    return _respond(_with_id(found), headers)
 
 
 HANDLERS: Final[dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]]] = {
@@ -61,6 +64,11 @@ HANDLERS: Final[dict[int | type[Exception], Callable[[AnyRequest, Any], Response
     HTTPException: answer_http_error,
     Exception: answer_any_error,
 }
+
+
+def _with_id(found: Problem) -> Problem:
+    id_of_it = request_id()
+    return replace(found, detail=f"{found.detail} (request {id_of_it})") if id_of_it else found
 
 
 def _bad_host(host: str) -> Problem:

@@ -38,7 +38,9 @@ def configure(level: str, log_format: LogFormat, stream: TextIO | None = sys.std
     )
     render: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if log_format == "json":
-        render += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Without the variables of each frame: among them are keys, and what programs recorded.
+        plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        render += [structlog.processors.ExceptionRenderer(plain), structlog.processors.JSONRenderer()]
     else:
         render.append(
             structlog.dev.ConsoleRenderer(

@@ -42,6 +42,21 @@ def test_a_program_reads_an_object_a_line_with_the_traceback_in_it(root):
     assert said["exception"][0]["exc_type"] == "ZeroDivisionError"
 
 
+def test_no_variable_of_a_frame_gets_into_the_log(root):
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    try:
+        key = "datacat_" + "secret"
+        int(key[:0])
+    except ValueError:
+        logging.getLogger("datacat.x").exception("failed")
+    assert "datacat_secret" not in stream.getvalue()
+    assert (
+        json.loads(stream.getvalue())["exception"][0]["frames"][0]["name"]
+        == "test_no_variable_of_a_frame_gets_into_the_log"
+    )
+
+
 def test_a_person_reads_lines_in_colours_on_a_terminal_alone(root):
     for stream, coloured in ((io.StringIO(), False), (Terminal(), True)):
         configure("info", "console", stream)

@@ -70,6 +70,7 @@ def test_damaged_pages_are_told(tmp_path):
     checked = look(path)
     assert not checked.ok
     assert "datacat db restore" in checked.faults[0].cure
+    assert not [fault.what for fault in checked.faults if "\n" in fault.what or "***" in fault.what]
 
 
 def test_an_index_that_says_another_thing_than_its_table_is_found_by_the_full_check_alone(tmp_path):

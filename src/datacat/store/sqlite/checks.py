@@ -108,12 +108,16 @@ def damage(database: apsw.Connection, tell: Tell, *, full: bool) -> list[str]:
     database.set_progress_handler(look, _LOOK_EVERY)
     try:
         kind = "integrity_check" if full else "quick_check"
-        found = [str(row[0]) for row in database.execute(f"PRAGMA {kind}({_TOLD})")]
+        # What is wrong with pages is a text of many lines.
+        said = [
+            line for (text,) in database.execute(f"PRAGMA {kind}({_TOLD})") for line in str(text).splitlines()
+        ]
+        found = [line for line in said if not line.startswith("***")]
     except (apsw.CorruptError, apsw.NotADBError) as error:
         return [str(error)]
     finally:
         database.set_progress_handler(None)
-    return [] if found == ["ok"] else found
+    return [] if found == ["ok"] else found[:_TOLD]
 
 
 def _contradictions(database: apsw.Connection, tell: Tell) -> list[Fault]:
