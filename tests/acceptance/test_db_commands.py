@@ -3,13 +3,18 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 
 import pytest
 from tests.forks import run_datacat
+from typer.testing import CliRunner
 
+from datacat.cli.app import app
 from datacat.client.api import DatacatClient
+from datacat.store.sqlite import copies
+from datacat.store.sqlite.connect import connect
 
 
 def db(*arguments, **environ):
@@ -43,6 +48,21 @@ def test_a_database_in_service_is_checked_backed_up_and_restored(service, tmp_pa
     assert [each["id"] for each in found] == [first]
     kept = json.loads(db("stats", "--json", "--database", restored["kept"]).stdout)
     assert kept["rows"]["sessions"] == 2
+
+
+def test_a_backup_that_is_told_to_stop_leaves_nothing_unfinished(tmp_path, monkeypatch):
+    connect(tmp_path / "a.db").close()
+
+    def stopped(*_, **__):
+        assert list(tmp_path.glob(".*.unfinished"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(copies, "damage", stopped)
+    done = CliRunner().invoke(
+        app, ["db", "backup", str(tmp_path / "b.db"), "--database", str(tmp_path / "a.db")]
+    )
+    assert done.exit_code == 128 + signal.SIGTERM
+    assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
 
 
 def test_the_database_of_a_killed_service_loses_nothing_by_a_restore_that_is_undone(service, tmp_path):

@@ -1,9 +1,11 @@
 """``datacat db``: looking after the database file, mostly while the service runs."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -157,10 +159,24 @@ def _do(
 
     try:
         settings = load({"database": database}, os.environ, config)
-        with _progress(quiet=quiet) as tell:
+        with _progress(quiet=quiet) as tell, _stopped_as_by_ctrl_c():
             return task(upkeep(settings), tell)
     except (ConfigurationError, StoreError) as error:
         fail(str(error))
+
+
+@contextmanager
+def _stopped_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM, as of a timer whose time is over, leaves nothing unfinished behind."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise typer.Exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
