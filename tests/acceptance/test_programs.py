@@ -325,3 +325,18 @@ time.sleep(0.3)
 def test_nothing_is_recorded_when_it_is_turned_off(record):
     done, found = record("session.log_event('e'); session.end()", DATACAT_DISABLED="1")
     assert (done.returncode, found) == (0, [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is glibc that would abort")
+def test_a_program_without_files_ends_as_it_would_whatever_its_threads_do(record):
+    code = """
+import resource, threading
+session.flush()
+def go_on():
+    while True: time.sleep(0.0001)
+for _ in range(4):
+    threading.Thread(target=go_on, daemon=True).start()
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+"""
+    done, _ = record(code)
+    assert done.returncode == 0, done.stderr

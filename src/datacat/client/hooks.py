@@ -76,6 +76,7 @@ def listen(listener: Listener) -> None:
     if _installed:
         return
     _installed = True
+    _load_what_ends_threads()
     sys.excepthook = _excepthook(sys.excepthook)
     threading.excepthook = _threading_excepthook(threading.excepthook)
     atexit.register(_at_exit)
@@ -85,6 +86,18 @@ def listen(listener: Listener) -> None:
         _listen_in_child()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
+
+
+def _load_what_ends_threads() -> None:
+    """Have the library at hand by which glibc ends the threads that the interpreter's end finds at work, as ours may be.
+
+    Where it cannot be loaded any more, for want of memory or of files, glibc aborts the program.
+    """
+    if sys.platform == "linux" and sys.version_info < (3, 14):  # from then on they are left to stand still
+        with contextlib.suppress(ImportError, OSError):
+            from ctypes import CDLL
+
+            CDLL("libgcc_s.so.1")
 
 
 def forget(listener: Listener) -> None:
