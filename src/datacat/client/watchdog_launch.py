@@ -1,7 +1,7 @@
 """Starting the watchdog, from inside the program.
 
-What must hold: the program is not held up (a thread of its own does it), gets no child that it must
-wait for (the watchdog's parent is gone at once), and shares nothing with the watchdog but two pieces
+What must hold: the program is not held up (a thread of its own does it), meets no child of ours
+where it waits for its own (the watchdog's parent is gone at once), and shares nothing with the watchdog but two pieces
 of memory and a pipe that tells of its end. See :mod:`datacat.client.watchdog` for the other side.
 """
 
@@ -116,12 +116,14 @@ class Watchdog:
         with self._whole:
             if self._released:
                 return
-            process = self._hand_over(self._pulse.file)
-        process.wait()
+            from datacat.client import children  # what it loads is not wanted where there is no watchdog
 
-    def _hand_over(self, pulse: int) -> "subprocess.Popen[bytes]":
-        import subprocess  # it is not wanted where there is no watchdog
+            child = self._hand_over(self._pulse.file, children.start)
+        children.wait(child)
 
+    def _hand_over(
+        self, pulse: int, start: "Callable[..., subprocess.Popen[bytes]]"
+    ) -> "subprocess.Popen[bytes]":
         stacks, number = _ask_by()
         with contextlib.ExitStack() as handed_over:
             ended, self._held = os.pipe2(os.O_CLOEXEC)
@@ -142,13 +144,10 @@ class Watchdog:
             os.write(told, marshal.dumps(settings))
             os.lseek(told, 0, os.SEEK_SET)
             package = str(Path(__file__).parents[1])
-            return subprocess.Popen(  # noqa: S603  # this very Python, and our own code
+            return start(
                 [sys.executable, "-I", "-S", "-c", _BOOT, package],
                 stdin=told,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
                 pass_fds=(pulse, stacks, ended),
-                start_new_session=True,
             )
 
 
