@@ -294,6 +294,20 @@ print(child.exitcode)
     assert [(session["status"], session["cause"]) for session in found] == [("ended", "clean")] * 2
 
 
+def test_a_child_of_multiprocessing_that_records_nothing_is_no_session(record):
+    done, found = record("""
+import multiprocessing
+fork = multiprocessing.get_context("fork")
+with fork.Pool(2) as pool:
+    print(pool.map(abs, [-1, -2]))
+child = fork.Process(target=abs, args=(-3,))
+child.start()
+child.join()
+""")
+    assert done.stdout.strip() == "[1, 2]", done.stderr
+    assert [(session["status"], session["cause"]) for session in found] == [("ended", "clean")]
+
+
 def _script(program, url):
     return run(
         f"import subprocess, sys; sys.exit(subprocess.call([{sys.executable!r}, {str(program)!r}]))", url

@@ -427,12 +427,12 @@ class Session:
             self.log_event("uncaught_exception", data, level=level, message=text_of(error))
 
     def on_exit(self, left: Left | None) -> None:
-        """End with the program, unless it was told not to."""
+        """End with the program, unless it was told not to; a forked child that recorded nothing has nothing to end."""
         if self._ended:
             self._recorder.finish()
         elif self._fatal is not None:
             self._exit_by(self._fatal)
-        elif (left and left.code) or self.options.end_at_exit:
+        elif (left and left.code) or (self.options.end_at_exit and self._opened):
             self._exit_with(left or Left(0))
         else:
             self._recorder.finish()
