@@ -9,6 +9,7 @@ seen from outside alone.
 import os
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NamedTuple, NoReturn
 
 from datacat.client.text import text_of
@@ -25,7 +26,7 @@ _left: Left | None = None
 
 
 class Leaving(SystemExit):
-    """What ``sys.exit`` raises."""
+    """What ``sys.exit`` raises; printed, pickled and copied it is the ``SystemExit`` that it stands for."""
 
     @property
     def code(self) -> Any:
@@ -40,6 +41,13 @@ class Leaving(SystemExit):
     @code.setter
     def code(self, given: Any) -> None:
         self.__dict__["given"] = given
+
+    def __reduce__(self) -> tuple[type[SystemExit], tuple[Any, ...]]:
+        return SystemExit, self.args
+
+
+Leaving.__name__ = Leaving.__qualname__ = SystemExit.__name__
+Leaving.__module__ = SystemExit.__module__
 
 
 def number_of(given: object) -> int:
@@ -74,19 +82,20 @@ def listen(leaving_at_once: Callable[[int], None]) -> None:
         leaving_at_once: told the code when the program calls ``os._exit``, which runs nothing else.
     """
     if sys.exit.__module__ == "sys":
-        sys.exit = _exit
+        sys.exit = wraps(sys.exit)(_exit)
     leave = os._exit
 
+    @wraps(leave)
     def _leave_at_once(status: int) -> NoReturn:
         leaving_at_once(number_of(status))
         leave(status)
 
+    _leave_at_once.__module__ = "os"  # it is pickled by its name there
     os._exit = _leave_at_once
 
 
 def _exit(status: Any = None, /) -> NoReturn:
-    """Exit the interpreter by raising SystemExit(status)."""
-    raise Leaving(status)
+    raise Leaving(*(status if isinstance(status, tuple) else () if status is None else (status,)))
 
 
 def _note(given: object) -> None:

@@ -52,3 +52,22 @@ def test_what_sys_exit_raises_is_a_system_exit_like_any():
     with pytest.raises(SystemExit) as caught:
         raise Leaving(3)
     assert (caught.value.code, caught.value.args, str(caught.value)) == (3, (3,), "3")
+
+
+LOOKED_AT = """
+import copy, os, pickle, sys, traceback
+for function in sys.exit, os._exit:
+    print(pickle.loads(pickle.dumps(function)) is function, function.__name__, function.__doc__)
+for given in (), (None,), (3,), ("words",), ((1, 2),):
+    try:
+        sys.exit(*given)
+    except SystemExit as error:
+        print(repr(error), error.args, error.code, traceback.format_exception_only(error))
+        for other in pickle.loads(pickle.dumps(error)), copy.copy(error):
+            print(type(other), other.args, other.code)
+"""
+
+
+def test_what_is_stood_in_for_looks_as_it_would_without_us():
+    without = subprocess.run([sys.executable, "-c", LOOKED_AT], capture_output=True, text=True, check=True)
+    assert said(LOOKED_AT + "os._exit(0)")[0] == f"{without.stdout}at once 0"
