@@ -336,6 +336,17 @@ time.sleep(0.3)
     assert session["last_heartbeat_at"]
 
 
+def test_a_thread_that_waits_in_no_python_at_the_end_of_the_interpreter_has_not_ended(record):
+    code = """
+import atexit
+session.start_heartbeat_monitor(timeout=0.3, check_interval=0.1)
+atexit.register(time.sleep, 1.5)
+"""
+    _, (session,) = record(code)
+    hung = session["events"][0]["data"]
+    assert (hung["thread"], hung.get("thread_ended"), hung["kind"]) == ("MainThread", None, "blocked")
+
+
 def test_nothing_is_recorded_when_it_is_turned_off(record):
     done, found = record("session.log_event('e'); session.end()", DATACAT_DISABLED="1")
     assert (done.returncode, found) == (0, [])

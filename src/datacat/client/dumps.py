@@ -4,6 +4,8 @@ import linecache
 import re
 from typing import Any, Final
 
+from datacat.client.stacks import STAND_INS
+
 _THREAD: Final = re.compile(r"(?:Current t|T)hread (0x[0-9a-f]+)(?: \[(?P<name>[^\]]*)\])?")
 _FRAME: Final = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+|\?\?\?) in (?P<function>.*)')
 
@@ -24,7 +26,7 @@ def parse(text: str, names: dict[int, str], first: int) -> list[dict[str, Any]]:
             name = names.get(ident) or thread["name"] or f"thread {ident}"
             frames = []
             stacks[ident] = {"thread": name, "ident": ident, "daemon": False, "frames": frames}
-        elif frame := _FRAME.match(line):
+        elif (frame := _FRAME.match(line)) and not frame["file"].endswith(STAND_INS):
             number = int(frame["line"]) if frame["line"].isdigit() else 0
             frames.insert(
                 0,

@@ -22,6 +22,9 @@ MAX_THREADS: Final = 40
 _READ_WITHIN: Final = 0.2
 """Seconds that are waited for a file with source; while that one is not there, no other is waited for."""
 
+STAND_INS: Final = "datacat/client/children.py"
+"""A program that waits in there called a function of the system, as far as it knows."""
+
 _reading: threading.Thread | None = None
 _sourceless: set[str] = set()
 
@@ -38,7 +41,9 @@ def all_stacks(first: int | None = None) -> list[dict[str, Any]]:
     """
     threads = {thread.ident: thread for thread in threading.enumerate()}
     main = threading.main_thread().ident
-    frames = sys._current_frames()  # noqa: SLF001  # the documented way to ask
+    frames: dict[int, FrameType | None] = {**sys._current_frames()}  # noqa: SLF001  # the documented way to ask
+    if first is not None and first in threads:
+        frames.setdefault(first, None)  # it runs no Python, as one that the end of the interpreter has wait
     stacks: list[dict[str, Any]] = []
     for ident in sorted(frames, key=lambda ident: (ident != first, ident != main)):
         thread = threads.get(ident)
@@ -60,6 +65,9 @@ def frames_of(frame: FrameType | None, most: int = MAX_FRAMES) -> list[dict[str,
     innermost: list[dict[str, Any]] = []
     while frame is not None and len(innermost) < most:
         code = frame.f_code
+        if code.co_filename.endswith(STAND_INS):
+            frame = frame.f_back
+            continue
         innermost.append(
             {
                 "file": code.co_filename[-200:],

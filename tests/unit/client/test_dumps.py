@@ -53,3 +53,12 @@ def test_a_dump_cut_anywhere_keeps_what_is_whole(length):
             [""],
             ["f", ""],
         )
+
+
+def test_a_program_that_waits_for_a_child_stands_in_its_own_line():
+    text = """Thread 0x01 (most recent call first):
+  File "/opt/datacat/client/children.py", line 82 in waiting
+  File "/srv/worker.py", line 7 in main
+"""
+    ((frame,),) = [stack["frames"] for stack in parse(text, {}, first=1)]
+    assert frame["function"] == "main"

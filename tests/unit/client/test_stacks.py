@@ -49,3 +49,8 @@ def test_source_on_a_disk_that_does_not_answer_is_told_without_its_lines_and_hol
 def test_what_has_no_source_is_told_without_it():
     assert look_in("<made up>", {"codes_of": codes_of, "file": "<made up>"}) == [""]
     assert look_in("/nowhere/at/all.py", {"codes_of": codes_of, "file": "/nowhere/at/all.py"}) == [""]
+
+
+def test_a_program_that_waits_for_a_child_stands_in_its_own_line():
+    file = "/opt/datacat/client/children.py"
+    assert look_in(file, {"codes_of": codes_of, "file": file}) == []
