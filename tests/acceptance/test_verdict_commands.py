@@ -28,9 +28,16 @@ STACKS = [
     },
 ]
 TASK = {"task": "Task-2", "coroutine": "serve", "file": "/app/server.py", "line": 8, "function": "serve"}
+AWAITING = {
+    "task": "Task-3", "coroutine": "fetch",
+    "frames": [
+        {"file": "/app/server.py", "line": 5, "function": "fetch", "code": "await queue.get()"},
+        {"file": "/usr/lib/python3.11/asyncio/queues.py", "line": 158, "function": "Queue.get", "code": "await getter"},
+    ],
+}  # fmt: skip
 HANG = {
     "seconds_since_heartbeat": 2, "kind": "blocked", "thread": "MainThread", "stacks": STACKS,
-    "asyncio": {"running": "Task-1", "tasks": 2, "pending": [TASK, "strange"]},
+    "asyncio": {"running": "Task-1", "tasks": 3, "pending": [TASK, AWAITING, "strange"]},
 }  # fmt: skip
 USED = {"user_seconds": 1.5, "max_rss_bytes": 4096}
 TOLD: list[dict[str, Any]] = [
@@ -93,8 +100,9 @@ def test_show_tells_the_verdict_first_and_where_it_stood(shared_service, crashed
     assert threads == ["MainThread", "loader"]
     for line in (
         "worker.py:31 main time.sleep(99) # [red]",
-        "event loop running Task-1, 2 tasks",
-        "server.py:8 serve Task-2",
+        "event loop running Task-1, 3 tasks",
+        "Task-2 serve awaits serve (server.py:8)",
+        "Task-3 fetch awaits Queue.get (server.py:5) await queue.get()",
         "part of 01934f5e-0000-7000-8000-0000000000aa",
         "tags gpu:a100, night",
         "resource_usage user seconds 1.5, max rss bytes 4096",

@@ -29,6 +29,8 @@ from datacat.cli.service import (
 )
 from datacat.client.options import DEFAULT_URL
 from datacat.model.errors import InvalidInput, RequestFailed
+from datacat.model.fingerprint import read_frames
+from datacat.model.hangs import place_of
 from datacat.model.state import ABSENT, differences
 from datacat.wire.codec import encode
 
@@ -151,17 +153,17 @@ def _tasks(console: Console, loop: Any) -> None:
     """What else waited for the event loop that hung."""
     if not isinstance(loop, dict):
         return
-    say(
-        console,
-        f"  [bold]event loop[/]  running {safe(loop.get('running'))}, {safe(loop.get('tasks', '?'))} tasks",
-    )
+    running = "idle" if loop.get("idle") is True else f"running {loop.get('running')}"
+    say(console, f"  [bold]event loop[/]  {safe(running)}, {safe(loop.get('tasks', '?'))} tasks")
     pending = loop.get("pending")
     for task in (pending if isinstance(pending, list) else [])[:_LINES]:
         if isinstance(task, dict):
-            place = f"{PurePosixPath(str(task.get('file', '?'))).name}:{task.get('line', '?')}"
+            # Of earlier clients the task's own line alone.
+            frames = read_frames(task.get("frames")) or read_frames([task])
+            place, code = place_of(frames)
             say(
                 console,
-                f"    [dim]{safe(f'{place:<28}')}[/] {safe(task.get('coroutine'))}  [dim]{safe(task.get('task'))}[/]",
+                f"    [bold]{safe(task.get('task'))}[/]  {safe(task.get('coroutine'))}  [dim]awaits[/] {safe(place)}  [cyan]{safe(short(code))}[/]",
             )
 
 

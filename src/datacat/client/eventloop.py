@@ -1,11 +1,25 @@
-"""An asyncio event loop, seen from the thread that watches it."""
+"""An asyncio event loop, seen from the thread that watches it.
 
-import asyncio
-from asyncio import AbstractEventLoop, Task
+asyncio is heavy, and loaded only where the program has done so.
+"""
+
+import sys
 from collections.abc import Callable
-from typing import Any, Final
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from datacat.client.stacks import described_frame
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
 
 _MOST_TASKS: Final = 50
+_MOST_FRAMES: Final = 10
+"""Of what a task awaits, the innermost."""
+
+_RUN_BY: Final = {"asyncio.base_events": "run_forever", "asyncio.runners": "run"}
+_WAITS_IN: Final = frozenset({"selectors", "asyncio.windows_events", "asyncio.runners"})
+"""Where a thread stands whose event loop has nothing to do; uvloop's has no frame of its own."""
 
 
 class EventLoop:
@@ -16,7 +30,9 @@ class EventLoop:
     """
 
     def __init__(self) -> None:
-        self._loop: AbstractEventLoop = asyncio.get_running_loop()
+        import asyncio
+
+        self._loop = asyncio.get_running_loop()
 
     def beat_every(
         self, seconds: float, wanted: Callable[[], bool], beat: Callable[[str], None], name: str
@@ -34,17 +50,54 @@ class EventLoop:
         """Whether it turns, or should."""
         return self._loop.is_running()
 
-    def describe(self) -> dict[str, Any]:
-        """The tasks: ``{"asyncio": {"running": name, "pending": [{"task", "coroutine", "file", "line", "function"}], "tasks": n}}``."""
-        running = asyncio.current_task(self._loop)
-        tasks = [task for task in asyncio.all_tasks(self._loop) if task is not running]
-        return {
-            "asyncio": {
-                "running": running.get_name() if running else None,
-                "tasks": len(tasks) + (running is not None),
-                "pending": [_described(task) for task in sorted(tasks, key=Task.get_name)[:_MOST_TASKS]],
-            }
+    def describe(self, thread: int) -> dict[str, Any]:
+        """The tasks.
+
+        Returns:
+            ``{"asyncio": {"running": name, "idle": bool, "tasks": n, "pending": [{"task", "coroutine", "file", "line",
+            "function", "frames"}]}}``; ``idle`` is that the loop waits for what wakes one of them, and ``frames`` what
+            a task awaits, outermost frame first.
+        """
+        return _tasks_of(self._loop, _frame_of(thread))
+
+
+def tasks_in(thread: int) -> dict[str, Any]:
+    """What the event loop that runs in the thread of this ident has to do, see :meth:`EventLoop.describe`; empty for none."""
+    frame = _frame_of(thread)
+    loop = _loop_in(frame)
+    return {} if loop is None else _tasks_of(loop, frame)
+
+
+def _tasks_of(loop: "AbstractEventLoop", frame: FrameType | None) -> dict[str, Any]:
+    import asyncio  # it is loaded: a loop of it runs
+
+    running = asyncio.current_task(loop)
+    tasks = [task for task in asyncio.all_tasks(loop) if task is not running]
+    pending = sorted(tasks, key=asyncio.Task.get_name)[:_MOST_TASKS]
+    waits = frame is not None and frame.f_globals.get("__name__") in _WAITS_IN
+    return {
+        "asyncio": {
+            "running": running.get_name() if running else None,
+            "idle": waits and running is None,
+            "tasks": len(tasks) + (running is not None),
+            "pending": [_described(task) for task in pending],
         }
+    }
+
+
+def _frame_of(thread: int) -> FrameType | None:
+    return sys._current_frames().get(thread)  # noqa: SLF001  # the documented way to ask
+
+
+def _loop_in(frame: FrameType | None) -> "AbstractEventLoop | None":
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if frame.f_code.co_name == _RUN_BY.get(module):
+            owner = frame.f_locals["self"]
+            loop: AbstractEventLoop = owner.get_loop() if module == "asyncio.runners" else owner
+            return loop
+        frame = frame.f_back
+    return None
 
 
 def _described(task: "Task[Any]") -> dict[str, Any]:
@@ -53,11 +106,20 @@ def _described(task: "Task[Any]") -> dict[str, Any]:
         "task": task.get_name(),
         "coroutine": getattr(coroutine, "__qualname__", type(coroutine).__name__),
     }
-    if stack := task.get_stack(limit=1):
-        frame = stack[-1]
-        described |= {
-            "file": frame.f_code.co_filename,
-            "line": frame.f_lineno,
-            "function": frame.f_code.co_qualname,
-        }
+    if frames := [described_frame(frame) for frame in _awaited(coroutine)]:
+        stands = {key: frames[0][key] for key in ("file", "line", "function")}
+        described |= {**stands, "frames": frames[-_MOST_FRAMES:]}
     return described
+
+
+def _awaited(coroutine: Any) -> list[FrameType]:
+    """The frames of a coroutine and of what it awaits."""
+    frames: list[FrameType] = []
+    while coroutine is not None:
+        kind = next((kind for kind in ("cr", "gi", "ag") if hasattr(coroutine, f"{kind}_frame")), None)
+        frame = getattr(coroutine, f"{kind}_frame", None)
+        if frame is None:  # a future, or what is not written in Python
+            break
+        frames.append(frame)
+        coroutine = getattr(coroutine, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+    return frames

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from datacat.client import pulse
+from datacat.client.eventloop import tasks_in
 from datacat.client.evidence import SAMPLES, Evidence, native_id
 from datacat.client.pulse import Slot
 from datacat.client.silence import HeartbeatWatch, Hung, Recovered
@@ -27,7 +28,7 @@ class HeartbeatMonitor:
         log_event: told of hangs and recoveries.
         log_heartbeat: told, once a check, that there were beats.
         runs: whether what is watched runs at all; if not, its silence is no hang.
-        describe: what else is to be said of a hang, such as an event loop's tasks.
+        describe: what else is to be said of the silent thread: by default the tasks of its event loop, where it runs one.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class HeartbeatMonitor:
         log_event: Callable[..., None],
         log_heartbeat: Callable[[], None],
         runs: Callable[[], bool] = lambda: True,
-        describe: Callable[[], dict[str, Any]] = dict,
+        describe: Callable[[int], dict[str, Any]] = tasks_in,
     ) -> None:
         self.name = name
         self.slot = slot
@@ -145,7 +146,7 @@ class HeartbeatMonitor:
 
     def _described(self) -> dict[str, Any]:
         try:
-            return self._describe()
+            return self._describe(int(self.slot[pulse.THREAD]))
         except Exception as error:  # noqa: BLE001  # what is described is the program's, and moves
             return {"not_described": text_of(error, repr)}
 

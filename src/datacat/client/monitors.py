@@ -5,6 +5,7 @@ from typing import Any
 
 from datacat.client import pulse
 from datacat.client.arguments import check_name, check_positive
+from datacat.client.eventloop import tasks_in
 from datacat.client.heartbeat import HeartbeatMonitor
 from datacat.client.pulse import Pulse, Slot
 from datacat.model.clock import Clock
@@ -36,7 +37,7 @@ class Monitors:
         timeout: float,
         check_interval: float,
         runs: Callable[[], bool] = lambda: True,
-        describe: Callable[[], dict[str, Any]] = dict,
+        describe: Callable[[int], dict[str, Any]] = tasks_in,
     ) -> None:
         """Watch ``name``, anew if it is watched already; see :class:`HeartbeatMonitor`."""
         check_positive(timeout, "timeout")

@@ -32,6 +32,7 @@ from datacat.client.arguments import (
     tag_list,
 )
 from datacat.client.encode import encode_data, encode_object, encode_quickly, event_form
+from datacat.client.eventloop import EventLoop
 from datacat.client.exitcode import Left
 from datacat.client.journals import left_behind
 from datacat.client.monitors import Monitors
@@ -289,8 +290,6 @@ class Session:
         Raises:
             RuntimeError: no event loop is running.
         """
-        from datacat.client.eventloop import EventLoop  # asyncio is heavy, and here it is loaded already
-
         check_monitor_name(name)
         loop = EventLoop()
         self._monitors.start(name, timeout, check_interval, loop.runs, loop.describe)

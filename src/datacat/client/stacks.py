@@ -64,20 +64,21 @@ def frames_of(frame: FrameType | None, most: int = MAX_FRAMES) -> list[dict[str,
     """The innermost frames of a stack, outermost first."""
     innermost: list[dict[str, Any]] = []
     while frame is not None and len(innermost) < most:
-        code = frame.f_code
-        if code.co_filename.endswith(STAND_INS):
-            frame = frame.f_back
-            continue
-        innermost.append(
-            {
-                "file": code.co_filename[-200:],
-                "line": frame.f_lineno,
-                "function": code.co_qualname[-200:],
-                "code": _line(code.co_filename, frame.f_lineno or 0).strip()[:120],
-            }
-        )
+        if not frame.f_code.co_filename.endswith(STAND_INS):
+            innermost.append(described_frame(frame))
         frame = frame.f_back
     return innermost[::-1]
+
+
+def described_frame(frame: FrameType) -> dict[str, Any]:
+    """``{"file", "line", "function", "code"}``."""
+    code = frame.f_code
+    return {
+        "file": code.co_filename[-200:],
+        "line": frame.f_lineno,
+        "function": code.co_qualname[-200:],
+        "code": _line(code.co_filename, frame.f_lineno or 0).strip()[:120],
+    }
 
 
 def _line(file: str, number: int) -> str:

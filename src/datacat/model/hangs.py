@@ -35,6 +35,7 @@ _MOST_OPEN: Final = 64
 _LIBRARY: Final = ("/lib/python", "/site-packages/", "/dist-packages/", "/lib/threading.py", "<frozen")
 
 _ENDED: Final = "a thread that has ended"
+_IDLE: Final = "an idle event loop"
 
 
 class Hang(Struct, frozen=True, kw_only=True):
@@ -192,8 +193,12 @@ def read_object(data: Raw) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def place_of(frames: list[Frame]) -> tuple[str, str]:
+def place_of(frames: list[Frame], called: str = "") -> tuple[str, str]:
     """Where a thread stands: what the program called, its own line that called it, and that line's code.
+
+    Args:
+        frames: its stack, outermost frame first.
+        called: what is to be said in place of the function that the program called.
 
     >>> place_of([Frame("/srv/worker.py", 31, "main", "item = q.get()"),
     ...           Frame("/usr/lib/python3.11/queue.py", 171, "Queue.get", "self.not_empty.wait()"),
@@ -204,9 +209,9 @@ def place_of(frames: list[Frame]) -> tuple[str, str]:
         return "", ""
     own = [index for index, frame in enumerate(frames) if not _of_a_library(frame)]
     index = own[-1] if own else len(frames) - 1
-    line, called = frames[index], frames[min(index + 1, len(frames) - 1)]
+    line, below = frames[index], frames[min(index + 1, len(frames) - 1)]
     base = line.file.replace("\\", "/").rpartition("/")[2]
-    return f"{called.function} ({base}:{line.line})"[:300], line.code[:300]
+    return f"{called or below.function} ({base}:{line.line})"[:300], line.code[:300]
 
 
 def _of_a_library(frame: Frame) -> bool:
@@ -218,7 +223,11 @@ def _read(event: Event, data: dict[str, Any]) -> Hang:
     frames = blocked_frames(data)
     kind = data.get("kind")
     standing = steady_frames(data) if kind == "spinning" else frames or steady_frames(data)
-    place, code = (_ENDED, "") if data.get("thread_ended") is True else place_of(standing)
+    loop = data.get("asyncio")
+    idle = isinstance(loop, dict) and loop.get("idle") is True
+    place, code = (
+        (_ENDED, "") if data.get("thread_ended") is True else place_of(standing, _IDLE if idle else "")
+    )
     return Hang(
         number=0,
         monitor=_monitor(data),

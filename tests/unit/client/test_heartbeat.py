@@ -305,7 +305,34 @@ def test_an_event_loop_that_stands_is_a_hang_told_with_its_tasks():
     (pending,) = hung["data"]["asyncio"]["pending"]
     assert pending["task"] == "other"
     assert pending["function"].endswith("waiting")
+    assert hung["data"]["asyncio"]["idle"] is False
     assert recovered["name"] == "application_recovered"
+
+
+def test_a_task_that_waits_for_ever_is_told_with_what_it_awaits_though_its_loop_is_idle():
+    with capturing_session() as (session, sent):
+
+        async def reply(answer):
+            await answer
+
+        async def worker(answer):
+            session.start_heartbeat_monitor(0.2, 0.05)
+            await reply(answer)
+
+        async def main():
+            answer = asyncio.get_running_loop().create_future()
+            task = asyncio.create_task(worker(answer), name="worker")
+            await asyncio.sleep(1)
+            answer.set_result(None)
+            await task
+
+        asyncio.run(main())
+        session.flush()
+        (hung,) = [each["data"] for each in sent.of("event") if each["name"] == "application_appears_hung"]
+    loop = hung["asyncio"]
+    assert (loop["running"], loop["idle"], loop["tasks"]) == (None, True, 2)
+    (task,) = [each for each in loop["pending"] if each["task"] == "worker"]
+    assert [frame["code"] for frame in task["frames"]] == ["await reply(answer)", "await answer"]
 
 
 def test_an_event_loop_that_has_ended_does_not_hang():

@@ -283,6 +283,17 @@ def test_a_thread_that_has_ended_hangs_nowhere():
     assert run.rows["hang", 1].title == "hung in a thread that has ended"
 
 
+def test_a_loop_that_waits_for_its_tasks_hangs_in_none_of_its_own_functions():
+    frames = [
+        {"file": "/srv/worker.py", "line": 22, "function": "<module>", "code": "asyncio.run(main())"},
+        {"file": "/usr/lib/python3.11/asyncio/runners.py", "line": 190, "function": "run"},
+        {"file": "/usr/lib/python3.11/selectors.py", "line": 468, "function": "EpollSelector.select"},
+    ]
+    stacks = [{"thread": "MainThread", "frames": frames}]
+    run = Run().app(hung(10 * SECOND, thread="MainThread", asyncio={"idle": True}, stacks=stacks))
+    assert run.rows["hang", 1].title == "hung in an idle event loop (worker.py:22): asyncio.run(main())"
+
+
 def test_who_began_to_watch_in_the_middle_of_a_hang_speaks_of_the_same():
     from_its_middle = hung(11 * SECOND, 1.0), event(RECOVERED, 14 * SECOND, seconds_hung=4.0)
     from_its_beginning = hung(13 * SECOND, 5.0), event(RECOVERED, 14 * SECOND, seconds_hung=6.0)
