@@ -65,6 +65,9 @@ _told: BaseException | None = None
 
 _CALLED_OFF: Final = frozenset({"GeneratorExit", "CancelledError", "Cancelled", "GreenletExit"})
 
+_MOST_EXCEPTIONS: Final = 10
+"""Of a group."""
+
 _MOST_FRAMES: Final = 300
 """Of a traceback; a recursion has a hundred thousand, and to look up their lines takes half a minute."""
 
@@ -106,13 +109,17 @@ def forget(listener: Listener) -> None:
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """An exception as data: ``type``, ``message``, ``module`` and ``traceback`` (text). Raises nothing."""
+    """An exception as data: ``type``, ``message``, ``module``, ``traceback`` (text). Raises nothing.
+
+    Of a group also ``exceptions``, a line for each of the first that are no groups themselves.
+    """
     kind = type(error)
     return {
         "type": kind.__qualname__,
         "module": kind.__module__,
         "message": text_of(error)[:10_000],
         "traceback": text_of(error, _traceback)[-50_000:],
+        **({"exceptions": _lines_of(error)} if isinstance(error, BaseExceptionGroup) else {}),
     }
 
 
@@ -121,6 +128,19 @@ def is_called_off(error: BaseException) -> bool:
     return not isinstance(error, Exception) and any(
         each.__name__ in _CALLED_OFF for each in type(error).__mro__
     )
+
+
+def _lines_of(group: BaseExceptionGroup[BaseException]) -> list[str]:
+    lines: list[str] = []
+    left: list[BaseException] = [group]
+    while left and len(lines) < _MOST_EXCEPTIONS:
+        error = left.pop()
+        if isinstance(error, BaseExceptionGroup):
+            left += reversed(error.exceptions)
+        else:
+            message = text_of(error)[:200]
+            lines.append(f"{type(error).__qualname__}: {message}" if message else type(error).__qualname__)
+    return lines
 
 
 def _traceback(error: BaseException) -> str:

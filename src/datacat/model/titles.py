@@ -41,6 +41,8 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
     >>> text = 'Traceback (most recent call last):\n  File "/a/b.py", line 3, in f\nValueError: 7'
     >>> crash_title("exception", {"type": "ValueError", "message": "7", "traceback": text})
     'ValueError: 7, in f (b.py:3)'
+    >>> crash_title("exception", {"type": "ExceptionGroup", "message": "2 failed", "exceptions": ["ValueError: 7", "KeyError"]})
+    'ExceptionGroup: 2 failed: ValueError: 7, and 1 more'
     """
     by = signal_name(details)
     match cause:
@@ -54,6 +56,7 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
             message = _short(details.get("message"))
             words = _short(details.get("type")) or "exception"
             words += f": {message}" if message else ""
+            words += _grouped(details.get("exceptions"))
         case causes.KILLED_WHILE_HUNG:
             words = (
                 (f"killed by {by}" if by else "killed") + " while hung" + (f" in {place}" if place else "")
@@ -65,6 +68,14 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
     framed = cause in (causes.EXCEPTION, causes.INTERPRETER_CRASH)
     where, _ = place_of(crash_frames(details) if framed else [])
     return f"{words}, in {where}" if where else words
+
+
+def _grouped(lines: Any) -> str:
+    """What a group is made of says more than its own message, which a library made up."""
+    if not isinstance(lines, list) or not lines:
+        return ""
+    more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
+    return f": {_short(lines[0])}{more}"
 
 
 def sentence(session: Session, now: int) -> str:

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import datacat
+from datacat.client import hooks
 from datacat.integrations.logging import Handler
 from datacat.testing import CapturingTransport, FakeClock, capturing_session
 
@@ -374,3 +375,10 @@ def test_a_session_that_is_let_go_of_is_collected():
     gc.collect()
     with capturing_session() as (session, _):
         session.log_event("e")
+
+
+def test_a_group_of_exceptions_is_told_with_what_it_is_made_of():
+    inner = ExceptionGroup("inner", [KeyError("b"), *(OSError() for _ in range(20))])
+    described = hooks.describe(ExceptionGroup("outer", [ValueError("a"), inner]))
+    assert described["exceptions"] == ["ValueError: a", "KeyError: 'b'", *["OSError"] * 8]
+    assert "exceptions" not in hooks.describe(ValueError("a"))
