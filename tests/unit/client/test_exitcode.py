@@ -63,6 +63,7 @@ for given in (), (None,), (3,), ("words",), ((1, 2),):
         sys.exit(*given)
     except SystemExit as error:
         print(repr(error), error.args, error.code, traceback.format_exception_only(error))
+        print(type(error) == SystemExit, SystemExit != type(error), type(error) in {SystemExit, KeyError})
         for other in pickle.loads(pickle.dumps(error)), copy.copy(error):
             print(type(other), other.args, other.code)
 """
