@@ -347,6 +347,32 @@ atexit.register(time.sleep, 1.5)
     assert (hung["thread"], hung.get("thread_ended"), hung["kind"]) == ("MainThread", None, "blocked")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what is read there is empty")
+def test_no_file_of_ours_takes_the_place_of_a_standard_one_that_is_closed(shared_service, product):
+    code = f"""
+import os
+for file in range(3):
+    os.close(file)
+import datacat
+session = datacat.create_session(product={product!r}, watchdog=True)
+session.start_heartbeat_monitor()
+session.log_event("e")
+found = []
+for file in range(3):
+    for use in lambda: os.write(file, b"x"), lambda: os.read(file, 1):
+        try:
+            found.append(use())
+        except OSError as error:
+            found.append(error.strerror)
+session.update_state({{"found": found}})
+session.end()
+"""
+    run(code, shared_service.url)
+    (session,) = sessions_of(shared_service.url, product)
+    assert session["state"]["found"] == ["Bad file descriptor"] * 6
+    assert [event["name"] for event in session["events"]] == ["e"]
+
+
 def test_nothing_is_recorded_when_it_is_turned_off(record):
     done, found = record("session.log_event('e'); session.end()", DATACAT_DISABLED="1")
     assert (done.returncode, found) == (0, [])

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from msgspec import Raw
 from msgspec.structs import asdict
@@ -48,6 +48,8 @@ from datacat.model.ids import new_session_id
 from datacat.model.records import EMPTY, Base, End, Event, Exit, Heartbeat, Kind, Level, Metric, Start, State
 from datacat.model.state import parse_pointer
 
+_STDERR: Final = 2
+
 _leaving: "list[Session]" = []
 """Sessions that ended as a program does, and are watched on: somebody may catch what it was to end with."""
 
@@ -72,6 +74,7 @@ class Session:
         self._make_transport = make_transport
         self._monotonic = self._clock.monotonic
         self._goes_on = goes_on
+        _leave_standard_files_closed()
         last_seq, base = 0, None if goes_on else 0
         if goes_on and options.journal:
             last_seq, base = left_behind(self.session_id, self._clock)
@@ -474,6 +477,18 @@ class Session:
         for record in meanwhile:
             self._open()
             self._append(*record)
+
+
+def _leave_standard_files_closed() -> None:
+    """Where the program has none of the first three files, as under some daemons, no file of ours is to have its number.
+
+    What the program or a library of it writes there, and fails to, would be written into our memory or our journal.
+    """
+    with suppress(OSError):
+        # To whoever reads or writes it, one that was opened so is as good as closed; and programs it starts have none.
+        while (file := os.open(os.devnull, getattr(os, "O_PATH", os.O_RDONLY))) <= _STDERR:
+            pass
+        os.close(file)
 
 
 def _live_on() -> None:
