@@ -36,7 +36,13 @@ def start(command: list[str], *, stdin: int, pass_fds: tuple[int, ...]) -> "Pope
         command: what it runs.
         stdin: the file that it reads.
         pass_fds: the other files of ours that it has.
+
+    Raises:
+        OSError: it cannot be started.
     """
+    if Popen.__module__ != "subprocess":
+        # Its own forks as the program does: a child that lets go of what is its parent's has nothing left to hand over.
+        raise OSError(f"{Popen.__module__}.Popen, which stands in for that of Python, hands over no files")
     with _turn:
         _stand_in()
         try:

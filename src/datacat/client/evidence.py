@@ -112,5 +112,5 @@ def native_id(ident: int) -> int:
         return os.getpid()  # after a fork the thread itself still has its parent's
     for thread in threading.enumerate():
         if thread.ident == ident:
-            return thread.native_id or 0
+            return getattr(thread, "native_id", None) or 0  # eventlet's have none
     return 0

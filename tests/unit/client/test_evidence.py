@@ -4,7 +4,7 @@ import time
 import pytest
 from tests.unit.client.test_heartbeat import running, stuck_here, turning_here
 
-from datacat.client.evidence import Evidence
+from datacat.client.evidence import Evidence, native_id
 
 
 def for_a_while():
@@ -19,6 +19,14 @@ def test_a_thread_that_only_one_late_look_finds_silent_is_judged_by_the_look_bef
         for_a_while()
         evidence.look(thread.ident)
         assert evidence.describe(now=10, silent_for=5, thread=thread.ident)["kind"] == kind
+
+
+def test_of_a_thread_that_is_not_of_the_standard_library_nothing_is_expected(monkeypatch):
+    class Green:
+        ident = 1
+
+    monkeypatch.setattr(threading, "enumerate", lambda: [Green()])
+    assert native_id(1) == 0
 
 
 def test_what_another_thread_worked_says_nothing_of_the_silent_one():

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from datacat.client import children
 from datacat.client.pulse import Pulse
 from datacat.client.watchdog_launch import Watchdog
 
@@ -29,3 +30,14 @@ def test_a_watchdog_that_cannot_be_started_says_so_and_leaves_no_file_open(monke
     assert files() == before
     assert len(complaints) == 2
     assert all("/nonexistent/python" in each for each in complaints)
+
+
+def test_where_gevent_starts_processes_the_reason_says_so(monkeypatch):
+    monkeypatch.setattr(children, "Popen", type("Popen", (), {"__module__": "gevent.subprocess"}))
+    complaints: list[str] = []
+    watchdog = Watchdog(Pulse(shared=True), {}, complaints.append)
+    watchdog.start()
+    assert watchdog.wait(30)
+    watchdog.release()
+    (complaint,) = complaints
+    assert "gevent.subprocess.Popen" in complaint
