@@ -16,16 +16,15 @@ def parse(text: str, names: dict[int, str], first: int) -> list[dict[str, Any]]:
     Args:
         text: what was printed; cut anywhere.
         names: of the threads that are known, by ident.
-        first: the ident of the thread to begin with.
+        first: the ident of the thread to begin with; where it was not printed, it is there without frames.
     """
     stacks: dict[int, dict[str, Any]] = {}
     frames: list[dict[str, Any]] = []
     for line in text.splitlines():
         if thread := _THREAD.match(line):
             ident = int(thread[1], 16)
-            name = names.get(ident) or thread["name"] or f"thread {ident}"
             frames = []
-            stacks[ident] = {"thread": name, "ident": ident, "daemon": False, "frames": frames}
+            stacks[ident] = _stack(ident, names.get(ident) or thread["name"], frames)
         elif (frame := _FRAME.match(line)) and not frame["file"].endswith(STAND_INS):
             number = int(frame["line"]) if frame["line"].isdigit() else 0
             frames.insert(
@@ -37,8 +36,14 @@ def parse(text: str, names: dict[int, str], first: int) -> list[dict[str, Any]]:
                     "code": linecache.getline(frame["file"], number).strip()[:120],
                 },
             )
-    ours = [each for each in stacks.values() if not _is_ours(each["frames"])]
-    return sorted(ours, key=lambda each: (each["ident"] != first, each["thread"] != "MainThread"))
+    if first and stacks:  # a hundred threads are printed, and no other is to stand in the place of this one
+        stacks.setdefault(first, _stack(first, names.get(first), []))
+    theirs = [each for each in stacks.values() if not _is_ours(each["frames"])]
+    return sorted(theirs, key=lambda each: (each["ident"] != first, each["thread"] != "MainThread"))
+
+
+def _stack(ident: int, name: str | None, frames: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"thread": name or f"thread {ident}", "ident": ident, "daemon": False, "frames": frames}
 
 
 def _is_ours(frames: list[dict[str, Any]]) -> bool:

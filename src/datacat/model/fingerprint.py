@@ -158,12 +158,10 @@ def crash_frames(details: dict[str, Any]) -> list[Frame]:
     """Where an exception was raised, or the interpreter fell over; outermost first."""
     if text := _text(details, "traceback"):
         return _found(_TRACEBACK_FRAME, text.rpartition(_TRACEBACK)[2])
-    threads = _DUMP_THREAD.split(_text(details, "dump"))
-    current = [each for each in threads if each.startswith("Current thread")]
-    for thread in (*current, *threads):
-        if frames := _found(_DUMP_FRAME, thread):
-            return frames[::-1]
-    return []
+    alone, *threads = _DUMP_THREAD.split(_text(details, "dump"))
+    # Where none is the current one, it was no thread of Python's, or the dump broke off before it.
+    fallen = next((each for each in threads if each.startswith("Current thread")), alone)
+    return _found(_DUMP_FRAME, fallen)[::-1]
 
 
 def digest(*parts: str) -> str:

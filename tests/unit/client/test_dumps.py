@@ -37,6 +37,14 @@ def test_a_dump_has_every_thread_outermost_frame_first_the_wanted_one_before_all
     assert "dump_traceback" in stacks[1]["frames"][-1]["code"]
 
 
+def test_a_thread_that_was_not_printed_has_no_other_in_its_place():
+    text = 'Thread 0x00007f1 (most recent call first):\n  File "/a.py", line 3 in f\n...\n'
+    asked, other = parse(text, {0x7F2: "MainThread"}, first=0x7F2)
+    assert (asked["thread"], asked["frames"]) == ("MainThread", [])
+    assert [frame["function"] for frame in other["frames"]] == ["f"]
+    assert parse("", {0x7F2: "MainThread"}, first=0x7F2) == []
+
+
 @given(st.text())
 def test_whatever_was_printed_is_read_without_harm(text):
     parse(text, {}, first=0)

@@ -1,11 +1,15 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datacat.model.fingerprint import crash_fingerprint, hang_fingerprint, steady_frames
+from datacat.model.fingerprint import crash_fingerprint, crash_frames, hang_fingerprint, steady_frames
 
 names = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 frames = st.lists(st.tuples(names, names, st.integers(0, 10**6)), min_size=1, max_size=8)
 folders = st.sampled_from(["", "/home/me/", "/opt/app-2.0/", "C:\\Program Files\\app\\"])
+
+FRAME = '  File "/app/a.py", line 7 in boom\n'
+OTHER_THREAD = 'Thread 0x2 [worker] (most recent call first):\n  File "/lib/threading.py", line 3 in wait\n\n'
 
 
 def stack(named, folder="/", moved=0):
@@ -50,6 +54,21 @@ def test_neither_lines_nor_paths_change_the_fingerprint_of_a_crash(named, here, 
         for folder, by in ((here, 0), (there, moved))
     ]
     assert len({crash_fingerprint("interpreter_crash", each) for each in dumps}) == 1
+
+
+@pytest.mark.parametrize(
+    ("dump", "functions"),
+    [
+        (OTHER_THREAD + "Current thread 0x1 [python] (most recent call first):\n" + FRAME, ["boom"]),
+        (OTHER_THREAD + "Current thread 0x1 (most recent call first):\n  <no Python frame>\n", []),
+        (OTHER_THREAD + "<freed thread state>\n", []),
+        ("Stack (most recent call first):\n" + FRAME, ["boom"]),
+    ],
+)
+def test_what_fell_over_is_never_said_to_be_another_thread(dump, functions):
+    """Python 3.14 breaks a dump off at a thread that is just being started."""
+    details = {"dump": f"Fatal Python error: Segmentation fault\n\n{dump}"}
+    assert [frame.function for frame in crash_frames(details)] == functions
 
 
 def test_another_function_is_another_fingerprint():
