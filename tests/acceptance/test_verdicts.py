@@ -47,6 +47,8 @@ def kill(number):
 session = datacat.create_session(product=product)
 if session._watchdog is not None:
     session._watchdog.wait(60)
+if sys.version_info >= (3, 14):
+    session.flush(60)  # what the interpreter says at its fall breaks off at a thread that is just being started
 session.log_event("last words")
 exec(compile(code, "program.py", "exec"))
 """

@@ -25,8 +25,9 @@ FLAT = [
 def refused(recorded, path, **params):
     with pytest.raises(urllib.error.HTTPError) as caught:
         recorded.flat(path, **params)
-    problem = json.loads(caught.value.read())
-    return caught.value.code, problem["field"], problem["code"]
+    with caught.value as refusal:
+        problem = json.loads(refusal.read())
+    return refusal.code, problem["field"], problem["code"]
 
 
 def test_save_and_test_is_answered_with_and_without_a_slash(recorded):
