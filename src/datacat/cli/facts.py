@@ -159,7 +159,7 @@ def _object(found: Any) -> dict[str, Any]:
     if isinstance(found, bytes):
         try:
             found = msgspec.json.decode(found)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return {}
     return found if isinstance(found, dict) else {}
 

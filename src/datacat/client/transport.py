@@ -112,7 +112,7 @@ class HttpTransport:
             raise TransportError(f"{self._url} does not answer: {reason_of(error)}") from error
         try:
             answer = msgspec.json.decode(response.data, type=_Answer)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             answer = _Answer(detail=response.data[:200].decode("utf-8", "replace"))
         return Reply(
             status=response.status,

@@ -5,19 +5,25 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from datacat.client.api import DatacatClient
 from datacat.client.transport import HttpTransport
+from datacat.model.errors import RequestFailed
 
 
 class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    answer = (200, b'{"accepted":0,"duplicates":0,"last_seq":0}')
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = b'{"accepted":0,"duplicates":0,"last_seq":0}'
-        self.send_response(200)
+        status, body = self.answer
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_GET(self):
+        self.do_POST()
 
     def log_message(self, *_):
         pass
@@ -43,3 +49,16 @@ def test_closing_closes_the_connection_and_leaves_that_to_no_finalizer(url):
     connection = next(each for each in waiting.queue if each is not None)
     transport.close()
     assert connection.sock is None
+
+
+def test_an_answer_that_is_no_utf_8_is_an_answer_all_the_same(url, monkeypatch):
+    """A proxy in the way speaks as it likes."""
+    monkeypatch.setattr(Answers, "answer", (403, '{"detail":"für Gäste gesperrt"}'.encode("latin-1")))
+    monkeypatch.setattr(Answers, "protocol_version", "HTTP/1.0")
+    transport = HttpTransport(url)
+    reply = transport.send("01934f5e-0000-7000-8000-000000000001", b"", 5)
+    transport.close()
+    assert (reply.status, reply.detail) == (403, '{"detail":"f�r G�ste gesperrt"}')
+    with pytest.raises(RequestFailed, match="answers 403, and not as datacat does") as refused:
+        DatacatClient(url).get_all_sessions()
+    assert refused.value.status == 403
