@@ -189,7 +189,12 @@ class DatacatClient:
         headers = {**self._headers(), **headers}
         try:
             response = self._pool.request(
-                "GET", self.url + path, headers=headers, timeout=timeout, preload_content=False
+                "GET",
+                self.url + path,
+                headers=headers,
+                timeout=timeout,
+                preload_content=False,
+                redirect=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._no_answer("GET", path, error) from error
@@ -203,7 +208,7 @@ class DatacatClient:
         headers = {**self._headers(), "Content-Type": "application/json"}
         data = None if body is None else encode_data(body)
         try:
-            response = self._pool.request(method, self.url + path, body=data, headers=headers)
+            response = self._pool.request(method, self.url + path, body=data, headers=headers, redirect=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._no_answer(method, path, error) from error
         answer = _decoded(response.data)

@@ -174,7 +174,7 @@ def about_of(folder: Path) -> About:
         if not any(folder.glob(f"*{SUFFIX}")):  # its program was killed before it wrote anything
             return About(VERSION, folder.name.partition(".")[0], "")
         raise ForeignJournal(path, f"{path} is missing") from None
-    except (OSError, ValueError) as error:  # a MsgspecError is one, too
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise ForeignJournal(path, f"{path} cannot be read: {error}") from None
     raise ForeignJournal(
         path, f"{path} is of journal version {version}, this datacat reads version {VERSION}"
