@@ -152,7 +152,7 @@ def test_what_a_server_refuses_is_kept_and_asked_for_once_and_stands_before_no_o
     tmp_path, servers, shipping, monkeypatch
 ):
     monkeypatch.setattr(leftovers_module, "LOOK_EVERY", 0.01)
-    refused, taken = leave(tmp_path, "http://there"), leave(tmp_path, "http://there")
+    refused, taken = sorted(leave(tmp_path, "http://there") for _ in range(2))
     servers.refused[refused.name] = Reply(403, code="key_forbids", detail="good for another product")
     shipping.start()
     assert within(lambda: not taken.exists())
@@ -166,7 +166,7 @@ def test_what_a_server_refuses_is_kept_and_asked_for_once_and_stands_before_no_o
 
 @pytest.mark.parametrize("answer", [Reply(401, code="key_unknown"), Reply(403), Reply(503, code="busy")])
 def test_what_a_server_says_to_everyone_is_no_word_about_one(tmp_path, servers, shipping, answer):
-    first, second = leave(tmp_path, "http://there"), leave(tmp_path, "http://there")
+    first, second = sorted(leave(tmp_path, "http://there") for _ in range(2))
     servers.refused[first.name] = answer
     shipping.start()
     assert within(lambda: len(servers.taken) > 3)
