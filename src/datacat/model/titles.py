@@ -1,5 +1,6 @@
 """Verdicts in a few words, for people."""
 
+import re
 import signal
 from typing import Any, Final
 
@@ -16,6 +17,12 @@ _WORDS: Final = {
     causes.UNKNOWN: "gone without a word",
 }
 
+
+_OWN_HAND: Final = frozenset({"SIGABRT"})
+"""Signals that a program sends itself, having said why."""
+
+_CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f]")
+"""Colours, and what else moves a terminal's cursor (ECMA-48)."""
 
 _ENDINGS: Final = {
     causes.CLEAN: "ended normally",
@@ -36,6 +43,8 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
     'killed by SIGKILL'
     >>> crash_title("exit_code", {"exit_code": 1, "said": "no such file"})
     'exit code 1: no such file'
+    >>> crash_title("exit_code", {"exit_code": 2, "stderr": "reading\ntar: /srv: No space left on device\n"})
+    'exit code 2; its last words: tar: /srv: No space left on device'
     >>> crash_title("killed_while_hung", {}, "Queue.get (worker.py:31)")
     'killed while hung in Queue.get (worker.py:31)'
     >>> text = 'Traceback (most recent call last):\n  File "/a/b.py", line 3, in f\nValueError: 7'
@@ -47,11 +56,11 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
     by = signal_name(details)
     match cause:
         case causes.SIGNAL:
-            words = f"killed by {by or 'a signal'}"
+            words = f"killed by {by or 'a signal'}" + (_last_words(details) if by in _OWN_HAND else "")
         case causes.EXIT_CODE:
             said = _short(details.get("said"))
             words = f"exit code {_short(details.get('exit_code', 'not zero'))}"
-            words += f": {said}" if said else ""
+            words += f": {said}" if said else _last_words(details)
         case causes.EXCEPTION:
             message = _short(details.get("message"))
             words = _short(details.get("type")) or "exception"
@@ -68,6 +77,14 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
     framed = cause in (causes.EXCEPTION, causes.INTERPRETER_CRASH)
     where, _ = place_of(crash_frames(details) if framed else [])
     return f"{words}, in {where}" if where else words
+
+
+def _last_words(details: dict[str, Any]) -> str:
+    """What it printed last, of a program that says itself why it ends."""
+    stderr = details.get("stderr")
+    lines = _CONTROL.sub("", stderr).split("\n") if isinstance(stderr, str) else []
+    last = next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
+    return f"; its last words: {_short(last)}" if last else ""
 
 
 def _grouped(lines: Any) -> str:

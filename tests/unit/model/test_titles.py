@@ -63,6 +63,29 @@ CASES = [
     ),
     (session(Status.CRASHED, cause="signal", exit={"signal": 11}), "crashed: killed by SIGSEGV"),
     (session(Status.CRASHED, cause="exit_code", exit={"exit_code": 3}), "crashed: exit code 3"),
+    (
+        session(
+            Status.CRASHED,
+            cause="exit_code",
+            exit={"exit_code": 1, "stderr": "reading\n\x1b[31mE:\tbad row\x1b[0m \r\n\n"},
+        ),
+        "crashed: exit code 1; its last words: E: bad row",
+    ),
+    (
+        session(
+            Status.CRASHED, cause="exit_code", exit={"exit_code": 1, "said": "bad row", "stderr": "bad row\n"}
+        ),
+        "crashed: exit code 1: bad row",
+    ),
+    (
+        session(Status.CRASHED, cause="signal", exit={"signal": 6, "stderr": "free(): invalid pointer\n"}),
+        "crashed: killed by SIGABRT; its last words: free(): invalid pointer",
+    ),
+    # Who was killed by others had not come to say why.
+    (
+        session(Status.CRASHED, cause="signal", exit={"signal": 9, "stderr": "ready\n"}),
+        "crashed: killed by SIGKILL",
+    ),
     (session(Status.CRASHED, cause="unknown"), "crashed: gone without a word"),
     (
         session(Status.CRASHED, ENDED_IN_IT, cause="oom", exit={}, **AT_THE_END),
