@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from datacat.model import limits
 from datacat.model.errors import InvalidInput, KeyForbids, SequenceGap, UnknownSession
-from datacat.model.lifecycle import CONTACT_LOST, HANG_EVENTS, RECOVERY_EVENTS
+from datacat.model.lifecycle import CONTACT_LOST, HANG_EVENTS, RECOVERY_EVENTS, STOP_EVENTS
 from datacat.model.problems import Problem
 from datacat.model.records import (
     Answer,
@@ -45,7 +45,7 @@ from datacat.model.verdict import Verdict
 
 CHECKPOINT_EVERY: Final = 64
 
-_MOVING_EVENTS: Final = HANG_EVENTS | RECOVERY_EVENTS | {CONTACT_LOST}
+_MOVING_EVENTS: Final = HANG_EVENTS | RECOVERY_EVENTS | STOP_EVENTS | {CONTACT_LOST}
 """More follows from these than a row."""
 
 _encode = msgspec.json.Encoder().encode
@@ -201,7 +201,9 @@ class _Folding:
         """Whether ``event`` is to be kept: the server's word is not, once time has overtaken it."""
         if event.name == CONTACT_LOST:
             return self.batch.origin is not Origin.SERVER or self.verdict.silence()
-        if event.name in HANG_EVENTS:
+        if event.name in STOP_EVENTS:
+            self.verdict.stop(event)
+        elif event.name in HANG_EVENTS:
             self.verdict.hang(event)
         else:
             self.verdict.recovery(event)

@@ -78,6 +78,9 @@ HANG_EVENTS: Final = frozenset({"application_appears_hung", "app_appears_hung"})
 
 RECOVERY_EVENTS: Final = frozenset({"application_recovered"})
 
+STOP_EVENTS: Final = frozenset({"application_stopped", "application_continued"})
+"""The watchdog's own words; of any other origin they are events like others."""
+
 CONTACT_LOST: Final = "contact_lost"
 """The server's own word; of any other origin it is an event like others."""
 

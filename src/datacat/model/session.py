@@ -7,6 +7,7 @@ from msgspec import Struct
 from datacat.model.hangs import Hang
 from datacat.model.lifecycle import RUNNING, Status
 from datacat.model.records import Origin
+from datacat.model.stops import Stop
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -18,6 +19,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
     ``cause`` is the verdict; ``exit`` holds what the watchers said, each in its own words.
     ``said_goodbye`` is true after an end record, ``ended_by`` who was the first to tell the end.
+    ``stopped`` is set while the process stands still, and where it ended so.
     ``recent_hangs`` are those that last and a few that do not; ``silent_since`` is when a lost
     session was last heard of, on the server's clock.
     """
@@ -36,6 +38,7 @@ class Session(Struct, frozen=True, kw_only=True):
     hang_seconds: float = 0.0
     first_hang_at: int | None = None
     recent_hangs: tuple[Hang, ...] = ()
+    stopped: Stop | None = None
     contact_timeout: float | None = None
     times_lost: int = 0
     silent_since: int | None = None

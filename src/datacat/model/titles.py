@@ -104,23 +104,27 @@ def sentence(session: Session, now: int) -> str:
         case Status.HUNG:
             return f"hung for {_long(hang, now)}, {hang.title}" if hang else "hung"
         case Status.LOST:
+            stopped = f"; stopped by {session.stopped.by} when last heard of" if session.stopped else ""
             silent = (now - (session.silent_since or session.updated_at)) / 1e6
             promised = (
                 f"silent for {silent:.1f} s, having promised contact every {session.contact_timeout:g} s"
             )
-            return f"lost: {promised}; {hang.title} when last heard of" if hang else f"lost: {promised}"
+            return (
+                f"lost: {promised}; {hang.title} when last heard of" if hang else f"lost: {promised}{stopped}"
+            )
         case Status.ENDED:
             words = _ENDINGS.get(session.cause or "", "ended")
             return f"{words}, while {_hung(hang, now)}" if hang else words + _hangs_in_all(session)
         case Status.ACTIVE:
-            return "running" + _hangs_in_all(session)
+            return (_stopped(session, now) or "running") + _hangs_in_all(session)
 
 
 def _crashed(session: Session, hang: Hang | None) -> str:
     cause, details = session.cause or causes.UNKNOWN, session.exit or {}
-    if not session.hung_at_end:
-        return crash_title(cause, details)
     end = session.ended_at or 0
+    if not session.hung_at_end:
+        stopped = _stopped(session, end)
+        return crash_title(cause, details) + (f", while {stopped}" if stopped else "")
     if cause != causes.KILLED_WHILE_HUNG:
         return f"{crash_title(cause, details)}, while {_hung(hang, end)}"
     by = signal_name(details)
@@ -131,6 +135,11 @@ def _hung(hang: Hang | None, now: int) -> str:
     if hang is None:
         return "hung"
     return f"hung for {_long(hang, now)}" + (f" in {hang.place}" if hang.place else "")
+
+
+def _stopped(session: Session, now: int) -> str:
+    stop = session.stopped
+    return f"stopped by {stop.by} for {max(0, now - stop.at) / 1e6:.1f} s" if stop else ""
 
 
 def _long(hang: Hang, now: int) -> str:

@@ -23,6 +23,7 @@ from datacat.model.lifecycle import FINAL, RUNNING, Status, Trigger, next_status
 from datacat.model.problems import Problem
 from datacat.model.records import End, Event, Exit, Origin
 from datacat.model.session import Session
+from datacat.model.stops import stop_of
 from datacat.model.titles import crash_title
 
 
@@ -56,6 +57,11 @@ class Verdict:
             self._move(Trigger.CONTACT if ledger.open else Trigger.RECOVERY)
         elif self._may_be_late():
             ledger.recovery(event, self._now("ended_at"))
+
+    def stop(self, event: Event) -> None:
+        """The process was stopped, or continued, as the watchdog saw."""
+        if self._origin is Origin.WATCHDOG and self._status not in FINAL:
+            self._changed["stopped"] = stop_of(event)
 
     def end(self, record: End) -> None:
         """The program said goodbye."""

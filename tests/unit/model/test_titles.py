@@ -3,6 +3,7 @@ import pytest
 from datacat.model.hangs import Hang
 from datacat.model.lifecycle import Status
 from datacat.model.session import Session
+from datacat.model.stops import Stop
 from datacat.model.titles import crash_title, sentence
 
 SECOND = 1_000_000
@@ -34,7 +35,22 @@ CASES = [
         session(Status.HUNG, hang()),
         "hung for 20.0 s, blocked in Queue.get (worker.py:31): item = q.get()",
     ),
+    (session(Status.ACTIVE, stopped=Stop(8 * SECOND, "a signal")), "stopped by a signal for 12.0 s"),
     (session(Status.HUNG), "hung"),
+    (
+        session(Status.LOST, silent_since=SECOND, contact_timeout=5.0, stopped=Stop(0, "a debugger")),
+        "lost: silent for 19.0 s, having promised contact every 5 s; stopped by a debugger when last heard of",
+    ),
+    (
+        session(
+            Status.CRASHED,
+            cause="signal",
+            exit={"signal": 9},
+            ended_at=10 * SECOND,
+            stopped=Stop(8 * SECOND, "a signal"),
+        ),
+        "crashed: killed by SIGKILL, while stopped by a signal for 2.0 s",
+    ),
     (
         session(Status.LOST, silent_since=SECOND, contact_timeout=5.0),
         "lost: silent for 19.0 s, having promised contact every 5 s",

@@ -12,6 +12,7 @@ from datacat.model.limits import MAX_EXIT_BYTES
 from datacat.model.problems import Problem
 from datacat.model.records import Batch, End, Event, Exit, Heartbeat, Origin, Record, Start
 from datacat.model.session import Session
+from datacat.model.stops import Stop
 
 ID = "01934f5e-0000-7000-8000-000000000001"
 SECOND = 1_000_000
@@ -409,3 +410,30 @@ def test_a_lost_session_whose_death_is_told_is_a_crash_and_no_longer_lost():
 def test_the_promise_of_contact_is_filled_in_once():
     run = Run().app(Start(time=1, contact_timeout=3.0)).app(Start(time=2, contact_timeout=9.0))
     assert run.session.contact_timeout == 3.0
+
+
+def stopped(time, by="a signal"):
+    return Event(time=time, name="application_stopped", data=msgspec.Raw(msgspec.json.encode({"by": by})))
+
+
+def test_a_process_is_stopped_from_when_the_watchdog_saw_it_until_it_goes_on():
+    run = Run().watchdog(stopped(5 * SECOND))
+    assert run.session.stopped == Stop(5 * SECOND, "a signal")
+    run.watchdog(Event(time=9 * SECOND, name="application_continued"))
+    assert run.session.stopped is None
+
+
+def test_a_process_that_is_killed_while_it_is_stopped_stays_so():
+    run = Run().watchdog(stopped(5 * SECOND, "a debugger"), Exit(time=7 * SECOND, cause="signal"))
+    run.watchdog(Event(time=9 * SECOND, name="application_continued"))
+    assert run.session.stopped == Stop(5 * SECOND, "a debugger")
+
+
+def test_a_program_that_says_that_it_was_stopped_is_not():
+    assert Run().app(stopped(5 * SECOND)).session.stopped is None
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"by":7}'])
+def test_a_stop_that_does_not_say_by_what_was_by_a_signal(data):
+    event = Event(time=SECOND, name="application_stopped", data=msgspec.Raw(data))
+    assert Run().watchdog(event).session.stopped == Stop(SECOND, "a signal")

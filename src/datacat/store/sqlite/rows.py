@@ -10,6 +10,7 @@ from datacat.model.lifecycle import Status
 from datacat.model.records import Origin
 from datacat.model.session import Session
 from datacat.model.state import JsonObject, merge, remove
+from datacat.model.stops import Stop
 
 Row = tuple[Any, ...]
 
@@ -48,6 +49,7 @@ COLUMNS: Final = (
     "recent_hangs",
     "times_lost",
     "silent_since",
+    "stopped",
 )
 """The first two never change."""
 
@@ -70,6 +72,7 @@ LEVELS: Final = ("debug", "info", "warning", "error", "fatal")
 _encode: Final = msgspec.json.Encoder().encode
 _texts: Final = msgspec.json.Decoder(tuple[str, ...])
 _hangs: Final = msgspec.json.Decoder(tuple[Hang, ...])
+_stop: Final = msgspec.json.Decoder(Stop)
 _seqs: Final = msgspec.json.Decoder(dict[Origin, int])
 
 
@@ -134,6 +137,7 @@ def row_of(session: Session) -> Row:
         json_text(session.recent_hangs) if session.recent_hangs else "[]",
         session.times_lost,
         session.silent_since,
+        None if session.stopped is None else json_text(session.stopped),
     )
 
 
@@ -164,6 +168,7 @@ def session_of(row: Row, state: JsonObject) -> Session:
         "exit": None if values["exit"] is None else msgspec.json.decode(values["exit"]),
         "said_goodbye": bool(values["said_goodbye"]),
         "ended_by": None if values["ended_by"] is None else Origin(values["ended_by"]),
+        "stopped": None if values["stopped"] is None else _stop.decode(values["stopped"]),
         "recent_hangs": _hangs.decode(values["recent_hangs"]),
     }
     return Session(state=state, **values)
