@@ -32,6 +32,7 @@ def test_what_the_service_wrote_is_well(tmp_path, full):
         ("DELETE FROM deployment WHERE product IS NULL", "3 rows of session point at a deployment"),
         ("UPDATE session_sum SET ended = ended + 1", "sums over sessions are not what"),
         ("DELETE FROM session_sum WHERE length = 86400000000", "2 sums over sessions are not what"),
+        ("DELETE FROM metric_sum WHERE level = 2", "the sums over metrics are of fewer points"),
     ],
 )
 def test_what_contradicts_itself_is_told_with_the_cure(tmp_path, sql, said):
