@@ -26,6 +26,11 @@ def test_what_cannot_be_understood_is_told_with_its_setting(written, setting):
         retention(*written)
 
 
+def test_a_product_that_is_named_twice_is_refused():
+    with pytest.raises(ConfigurationError, match="names 'editor' twice"):
+        retention("", "editor=1d, ci=1h, editor=2d", "")
+
+
 def test_a_product_with_an_equals_sign_in_its_name_can_be_named():
     assert retention("", "a=b=1h", "").products == {"a=b": 3_600}
 
