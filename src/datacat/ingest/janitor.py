@@ -40,6 +40,8 @@ _REST: Final = 10
 _ROWS: Final = (50, 5_000)
 _PAGES: Final = 200
 
+_DAY: Final = 86_400.0
+
 
 class Pace:
     """How many rows a step takes, from how long the last one took; pure.
@@ -57,6 +59,40 @@ class Pace:
         """A step of so many rows took so long."""
         fitting = int(rows * _STEP / max(seconds, 1e-6))
         self.rows = min(max(fitting, _ROWS[0]), _ROWS[1], max(2 * self.rows, _ROWS[0]))
+
+
+class Believed:
+    """The time by which ages are counted: the clock's, but a jump forward by more than a day is believed after a day.
+
+    Else a clock that is set to another year by mistake has everything removed before anybody sees it.
+
+    Args:
+        clock: the server's time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = clock.now(), clock.monotonic()
+        self._jumped_at: float | None = None
+
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        expected = self._last[0] + int((monotonic - self._last[1]) * 1_000_000)
+        ahead = (now - expected) / 1_000_000
+        if ahead > _DAY:
+            if self._jumped_at is None:
+                self._jumped_at = monotonic
+                logger.warning(
+                    "the clock was set forward by %.0f days: if it stays so for a day, sessions are removed for their "
+                    "age by it",
+                    ahead / _DAY,
+                )
+            if monotonic - self._jumped_at < _DAY:
+                return expected
+        self._jumped_at = None
+        self._last = now, monotonic
+        return now
 
 
 class Removed(Struct):
@@ -90,6 +126,7 @@ class Janitor:
         self._committer = committer
         self._reader = reader
         self._clock = clock
+        self._believed = Believed(clock)
         self._retention = retention
         self._sleep = sleep
         self._pace = Pace()
@@ -149,7 +186,7 @@ class Janitor:
             return
         deployments = await asyncio.to_thread(self._reader.deployments, Scope())
         for product in {each.product for each in deployments}:
-            now = self._clock.now()
+            now = self._believed.now()
             before = self._retention.before(product, now)
             while before is not None:
                 found = await asyncio.to_thread(self._reader.expired, product, before, now, _AT_ONCE)

@@ -61,7 +61,9 @@ def retention(retain: str, per_product: str, max_size: str) -> Retention:
                 f"retain_per_product is written PRODUCT=PERIOD, with commas between several; found {each.strip()!r}"
             )
         if (named := product.strip()) in products:
-            raise ConfigurationError(f"retain_per_product names {named!r} twice: say once how long it is kept")
+            raise ConfigurationError(
+                f"retain_per_product names {named!r} twice: say once how long it is kept"
+            )
         products[named] = _period("retain_per_product", period)
     return Retention(
         others=_period("retain", retain) if retain.strip() else None,

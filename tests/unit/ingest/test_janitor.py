@@ -60,6 +60,30 @@ def kept(tmp_path):
     return lambda **retention: Kept(tmp_path / "datacat.db", Retention(**retention))
 
 
+def test_a_clock_that_is_set_years_forward_removes_nothing_before_it_has_stayed_so_for_a_day(kept, caplog):
+    async def run():
+        async with kept(others=10 * 86_400) as of:
+            session = await of.add()
+            of.clock.set_back(-5 * 365 * DAY)
+            await of.janitor.look()
+            of.clock.advance(DAY / 2)
+            await of.janitor.look()
+            assert of.left() == {session}
+            of.clock.set_back(5 * 365 * DAY)
+            await of.janitor.look()
+            of.clock.set_back(-5 * 365 * DAY)
+            await of.janitor.look()
+            of.clock.advance(DAY - 1)
+            await of.janitor.look()
+            assert of.left() == {session}
+            of.clock.advance(2)
+            await of.janitor.look()
+            assert of.left() == set()
+
+    asyncio.run(run())
+    assert "set forward by 1825 days" in caplog.text
+
+
 def test_a_session_whose_clock_was_years_ahead_goes_as_any_other(kept):
     async def run():
         async with kept(others=10 * 86_400) as of:
