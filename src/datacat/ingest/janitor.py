@@ -192,7 +192,7 @@ class Janitor:
                 found = await asyncio.to_thread(self._reader.expired, product, before, now, _AT_ONCE)
                 if not found or not await self.remove(found, "age", heard_before=before):
                     break
-                logger.info("removed %d sessions of %s for their age", len(found), product)
+                logger.info("removed %d sessions of %s for their age", len(found), product or "no product")
 
     async def _remove_much(self) -> None:
         most = self._retention.most_bytes
