@@ -190,7 +190,7 @@ def migrate(database: apsw.Connection) -> None:
     database.set_progress_handler(lambda: False, _SIGNALS_EVERY)
     database.execute("BEGIN IMMEDIATE")
     version = database.pragma("user_version")  # another may have been faster
-    if version:
+    if 0 < version < len(scripts):
         logger.info(
             "bringing %s from schema %d to %d: a large one takes minutes, and stays as it is when this is stopped",
             database.filename,
