@@ -68,7 +68,7 @@ def hang_fingerprint(data: dict[str, Any]) -> str:
     >>> hang_fingerprint(first) == hang_fingerprint(second)
     True
     """
-    names = _telling(steady_frames(data))
+    names = _telling([*steady_frames(data), *awaited_alone(data)])
     monitor = data.get("monitor")
     return digest("hang", *(names or [str(monitor)[:200] if isinstance(monitor, str) else ""]))
 
@@ -135,6 +135,20 @@ def blocked_frames(data: dict[str, Any]) -> list[Frame]:
         if thread is not None and stack.get("thread") == thread:
             return read_frames(stack.get("frames"))
     return read_frames(known[0].get("frames")) if known else []
+
+
+def is_idle(data: dict[str, Any]) -> bool:
+    """Whether the thread runs an event loop that waits for what wakes one of its tasks."""
+    loop = data.get("asyncio")
+    return isinstance(loop, dict) and loop.get("idle") is True
+
+
+def awaited_alone(data: dict[str, Any]) -> list[Frame]:
+    """The frames of the one task that an idle event loop has; none where it has more, as any of them may be it."""
+    pending = data["asyncio"].get("pending") if is_idle(data) else None
+    if not isinstance(pending, list) or len(pending) != 1 or not isinstance(pending[0], dict):
+        return []
+    return read_frames(pending[0].get("frames"))
 
 
 def read_frames(value: Any) -> list[Frame]:

@@ -16,7 +16,14 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from datacat.model.fingerprint import Frame, blocked_frames, hang_fingerprint, steady_frames
+from datacat.model.fingerprint import (
+    Frame,
+    awaited_alone,
+    blocked_frames,
+    hang_fingerprint,
+    is_idle,
+    steady_frames,
+)
 from datacat.model.problems import Problem
 from datacat.model.records import EMPTY, Event
 
@@ -223,11 +230,9 @@ def _read(event: Event, data: dict[str, Any]) -> Hang:
     frames = blocked_frames(data)
     kind = data.get("kind")
     standing = steady_frames(data) if kind == "spinning" else frames or steady_frames(data)
-    loop = data.get("asyncio")
-    idle = isinstance(loop, dict) and loop.get("idle") is True
-    place, code = (
-        (_ENDED, "") if data.get("thread_ended") is True else place_of(standing, _IDLE if idle else "")
-    )
+    awaited = awaited_alone(data)
+    loop = _IDLE if is_idle(data) and not awaited else ""
+    place, code = (_ENDED, "") if data.get("thread_ended") is True else place_of([*standing, *awaited], loop)
     return Hang(
         number=0,
         monitor=_monitor(data),

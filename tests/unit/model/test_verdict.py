@@ -291,8 +291,19 @@ def test_a_loop_that_waits_for_its_tasks_hangs_in_none_of_its_own_functions():
         {"file": "/usr/lib/python3.11/selectors.py", "line": 468, "function": "EpollSelector.select"},
     ]
     stacks = [{"thread": "MainThread", "frames": frames}]
-    run = Run().app(hung(10 * SECOND, thread="MainThread", asyncio={"idle": True}, stacks=stacks))
-    assert run.rows["hang", 1].title == "hung in an idle event loop (worker.py:22): asyncio.run(main())"
+    task = {"frames": [{"file": "/srv/worker.py", "line": 6, "function": "reply", "code": "await answer"}]}
+
+    def told(*pending):
+        loop = {"idle": True, "pending": list(pending)}
+        samples = [{"frames": frames}]
+        run = Run().app(hung(10 * SECOND, thread="MainThread", asyncio=loop, stacks=stacks, samples=samples))
+        return run.rows["hang", 1]
+
+    assert told(task, task).title == "hung in an idle event loop (worker.py:22): asyncio.run(main())"
+    assert told(task).title == "hung in reply (worker.py:6): await answer"
+    assert told(task).fingerprint != told(task, task).fingerprint
+    for strange in ("strange", {}, {"frames": 7}):
+        assert told(strange).title == told(task, task).title
 
 
 def test_who_began_to_watch_in_the_middle_of_a_hang_speaks_of_the_same():
