@@ -373,6 +373,27 @@ session.end()
     assert [event["name"] for event in session["events"]] == ["e"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+def test_a_signal_that_the_program_blocks_and_waits_for_is_taken_by_no_thread_of_ours(
+    shared_service, product
+):
+    code = f"""
+import datacat, os, signal
+session = datacat.create_session(product={product!r}, watchdog=True)
+session.start_heartbeat_monitor(timeout=0.1, check_interval=0.05)
+session.flush()
+before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGTERM])
+for number in signal.SIGUSR1, signal.SIGTERM:
+    os.kill(os.getpid(), number)
+    session.log_event(signal.Signals(signal.sigwait([number])).name)
+print(before)
+"""
+    done = run(code, shared_service.url)
+    assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr
+    (session,) = sessions_of(shared_service.url, product)
+    assert {"SIGUSR1", "SIGTERM"} <= set(names(session))
+
+
 def test_nothing_is_recorded_when_it_is_turned_off(record):
     done, found = record("session.log_event('e'); session.end()", DATACAT_DISABLED="1")
     assert (done.returncode, found) == (0, [])

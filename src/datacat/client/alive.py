@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from datacat.client import threads
 from datacat.model.clock import Clock
 
 ALIVE_NAME: Final = "alive"
@@ -47,7 +48,7 @@ class Alive:
         self._stopped = threading.Event()
         thread = threading.Thread(target=self._run, args=(self._stopped,), name="datacat-alive", daemon=True)
         with contextlib.suppress(RuntimeError):
-            thread.start()
+            threads.start(thread)
 
     def stop(self) -> None:
         """Tell it no more; returns at once."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from datacat.client import pulse
+from datacat.client import pulse, threads
 from datacat.client.eventloop import tasks_in
 from datacat.client.evidence import SAMPLES, Evidence, native_id
 from datacat.client.pulse import Slot
@@ -62,7 +62,7 @@ class HeartbeatMonitor:
     def start(self) -> None:
         """Begin to watch; where there can be no thread, that is said, and nobody watches."""
         try:
-            self._thread.start()
+            threads.start(self._thread)
         except RuntimeError as error:
             self.slot[pulse.STATE] = pulse.FREE
             self._log_event(

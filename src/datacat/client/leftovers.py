@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from datacat.client import threads
 from datacat.client.backlog import Backlog
 from datacat.client.backoff import Backoff
 from datacat.client.delivery import Delivery, Step
@@ -146,7 +147,7 @@ class LeftoverShipper:
     def start(self) -> None:
         """Begin; where there can be no thread, what is left stays where it is."""
         try:
-            threading.Thread(target=self._run, name="datacat-leftovers", daemon=True).start()
+            threads.start(threading.Thread(target=self._run, name="datacat-leftovers", daemon=True))
         except RuntimeError:
             self._over = True
 

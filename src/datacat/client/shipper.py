@@ -10,6 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from datacat.client import threads
 from datacat.client.backlog import Backlog
 from datacat.client.backoff import LONGEST, Backoff
 from datacat.client.buffer import Buffer
@@ -99,7 +100,7 @@ class Shipper:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="datacat-shipper", daemon=True)
                 try:
-                    self._thread.start()
+                    threads.start(self._thread)
                 except RuntimeError:
                     self._thread = None
             return self._thread is not None

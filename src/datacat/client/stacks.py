@@ -11,6 +11,8 @@ import threading
 from types import FrameType
 from typing import Any, Final
 
+from datacat.client.threads import start
+
 MAX_FRAMES: Final = 50
 """Of the thread that is asked for first."""
 
@@ -97,7 +99,7 @@ def _read(file: str) -> None:
         return
     reading = threading.Thread(target=linecache.getlines, args=(file,), name="datacat-source", daemon=True)
     with contextlib.suppress(RuntimeError):  # the interpreter ends
-        reading.start()
+        start(reading)
         _reading = reading
         reading.join(_READ_WITHIN)
         if not reading.is_alive() and not _is_read(file):

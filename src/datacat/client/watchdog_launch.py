@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from datacat.client import procfs
+from datacat.client import procfs, threads
 from datacat.client.pulse import Pulse, shared_file
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Watchdog:
     def start(self) -> None:
         """Begin; returns at once."""
         try:
-            self._thread.start()
+            threads.start(self._thread)
         except RuntimeError as error:
             self._complain(f"there is no watchdog: {error}")
 
