@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from operator import index
 from typing import Any, NamedTuple, NoReturn
 
 from datacat.client.text import text_of
@@ -97,7 +98,7 @@ def listen(leaving_at_once: Callable[[int], None]) -> None:
 
     @wraps(leave)
     def _leave_at_once(status: int) -> NoReturn:
-        leaving_at_once(number_of(status))
+        leaving_at_once(number_of(index(status)))  # of what is no number, os._exit says so
         leave(status)
 
     _leave_at_once.__module__ = "os"  # it is pickled by its name there

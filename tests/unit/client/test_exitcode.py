@@ -48,6 +48,10 @@ def test_leaving_at_once_is_told_and_done():
     assert said("os._exit(5)") == ("at once 5", 5)
 
 
+def test_what_is_no_number_is_no_exit():
+    assert said("try: os._exit('words')\nexcept TypeError: pass") == ("None", 0)
+
+
 def test_what_sys_exit_raises_is_a_system_exit_like_any():
     with pytest.raises(SystemExit) as caught:
         raise Leaving(3)
