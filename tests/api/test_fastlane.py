@@ -271,6 +271,7 @@ class Road:
         if slowly:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         connection.connect(("127.0.0.1", self.service.port))
+        self.wait()  # until it is read from: else the first two pieces may be read as one
         return connection
 
     def create(self, session_id):
