@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from datacat.client.stacks import described_frame
+from datacat.client.text import text_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
@@ -20,6 +21,31 @@ _MOST_FRAMES: Final = 10
 _RUN_BY: Final = {"asyncio.base_events": "run_forever", "asyncio.runners": "run"}
 _WAITS_IN: Final = frozenset({"selectors", "asyncio.windows_events", "asyncio.runners"})
 """Where a thread stands whose event loop has nothing to do; uvloop's has no frame of its own."""
+
+
+Listener = Callable[[BaseException, str], None]
+"""Told an exception, and of what: a task, or what the loop says it was."""
+
+Handler = Callable[["AbstractEventLoop", dict[str, Any]], object]
+
+
+class _Hearing:
+    """An exception handler of an event loop that tells ``listener`` before the program's own, or the loop's, has it."""
+
+    def __init__(self, listener: Listener, before: Handler | None) -> None:
+        self.listener = listener
+        self._before = before
+
+    def __call__(self, loop: "AbstractEventLoop", context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, BaseException):
+            task: Any = context.get("task") or context.get("future")
+            name = task.get_name() if hasattr(task, "get_name") else context.get("message")
+            self.listener(error, text_of(name))
+        if self._before is None:
+            loop.default_exception_handler(context)
+        else:
+            self._before(loop, context)
 
 
 class EventLoop:
@@ -45,6 +71,12 @@ class EventLoop:
                 self._loop.call_later(seconds, turn)
 
         turn()
+
+    def hear(self, listener: Listener) -> None:
+        """Have ``listener`` told of each exception that nobody caught or will ask for; all else stays as it is."""
+        before = self._loop.get_exception_handler()
+        if not (isinstance(before, _Hearing) and before.listener == listener):
+            self._loop.set_exception_handler(_Hearing(listener, before))
 
     def runs(self) -> bool:
         """Whether it turns, or should."""

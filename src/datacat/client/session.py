@@ -288,13 +288,16 @@ class Session:
     ) -> None:
         """Watch the running event loop: one that turns no more for ``timeout`` seconds is a hang.
 
-        The hang is told with the task that runs and those that wait. Call it in the loop.
+        The hang is told with the task that runs and those that wait. Where exceptions are captured, those of tasks that
+        nobody asks for, and of callbacks, are recorded too: what a loop waits for may have died. Call it in the loop.
 
         Raises:
             RuntimeError: no event loop is running.
         """
         check_monitor_name(name)
         loop = EventLoop()
+        if self.options.capture_exceptions and not self._silent:
+            loop.hear(self.on_unheard)
         self._monitors.start(name, timeout, check_interval, loop.runs, loop.describe)
         slot = self._slots[name]
         loop.beat_every(
@@ -427,6 +430,12 @@ class Session:
             data = {**hooks.describe(error), "thread": thread}
             level: Level = "fatal" if fatal else "error"
             self.log_event("uncaught_exception", data, level=level, message=text_of(error))
+
+    def on_unheard(self, error: BaseException, task: str) -> None:
+        """Record an exception in an event loop that nobody caught: it goes on without that task."""
+        if isinstance(error, Exception) and not self._ended:
+            data = {**hooks.describe(error), "task": task}
+            self.log_event("uncaught_exception", data, level="error", message=text_of(error))
 
     def on_exit(self, left: Left | None) -> None:
         """End with the program, unless it was told not to; a forked child that recorded nothing has nothing to end."""
