@@ -39,8 +39,8 @@ STYLES: Final = {
 
 LEVEL_STYLES: Final = {"warning": "yellow", "error": "red", "fatal": "bold red", "debug": "dim"}
 
-LONG: Final = ("stacks", "samples", "traceback")
-"""Keys of an event's data that no line has room for."""
+NOT_IN_A_LINE: Final = ("stacks", "samples", "traceback", "asyncio", "heartbeat")
+"""Keys of an event's data that no line has room for, or that tell programs which hang is meant."""
 
 _WIDTH: Final = 160
 _FURTHER_IN: Final = 8

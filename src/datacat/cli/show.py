@@ -12,7 +12,7 @@ from datacat.cli.completion import session_ids
 from datacat.cli.options import AsJson
 from datacat.cli.service import (
     LEVEL_STYLES,
-    LONG,
+    NOT_IN_A_LINE,
     STYLES,
     Url,
     as_text,
@@ -154,7 +154,8 @@ def _tasks(console: Console, loop: Any) -> None:
     if not isinstance(loop, dict):
         return
     running = "idle" if loop.get("idle") is True else f"running {loop.get('running')}"
-    say(console, f"  [bold]event loop[/]  {safe(running)}, {safe(loop.get('tasks', '?'))} tasks")
+    tasks = loop.get("tasks", "?")
+    say(console, f"  [bold]event loop[/]  {safe(running)}, {safe(tasks)} {'task' if tasks == 1 else 'tasks'}")
     pending = loop.get("pending")
     for task in (pending if isinstance(pending, list) else [])[:_LINES]:
         if isinstance(task, dict):
@@ -210,7 +211,7 @@ def _events(console: Console, events: list[JsonObject], session: JsonObject) -> 
     told = (session["exit"] or {}).get("traceback")
     last_day = (session["ended_at"] or session["updated_at"])[:10]
     for event in events[-_EVENTS:]:
-        data = {key: value for key, value in event["data"].items() if key not in LONG}
+        data = {key: value for key, value in event["data"].items() if key not in NOT_IN_A_LINE}
         words = " ".join(filter(None, [event["message"], as_text(data) if data else ""]))
         style = LEVEL_STYLES.get(event["level"], "default")
         when = time_beside(event["timestamp"], last_day)

@@ -11,7 +11,7 @@ from rich.console import Console
 from datacat.cli.options import AsJson
 from datacat.cli.service import (
     LEVEL_STYLES,
-    LONG,
+    NOT_IN_A_LINE,
     STYLES,
     Url,
     as_text,
@@ -182,7 +182,7 @@ def line(message: LiveMessage, today: str, *, with_session: bool) -> str:
             style = STYLES[data["status"]]
             words = f"[{style}]{data['status']}[/]  {safe(data['verdict'])}"
         case "event":
-            shown = {key: value for key, value in data["data"].items() if key not in LONG}
+            shown = {key: value for key, value in data["data"].items() if key not in NOT_IN_A_LINE}
             text = " ".join(filter(None, [data["message"], as_text(shown) if shown else ""]))
             words = (
                 f"[{LEVEL_STYLES.get(data['level'], 'default')}]{safe(data['name'])}[/]  {safe(short(text))}"
