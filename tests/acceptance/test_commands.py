@@ -142,3 +142,15 @@ def test_a_key_in_a_database_that_was_not_there_is_told_to_be_of_no_use_elsewher
     assert (first.returncode, second.returncode) == (0, 0)
     assert f"There was no database {tmp_path / 'datacat.db'}: it is made" in first.stderr
     assert "There was no database" not in second.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a file that is always full")
+@pytest.mark.parametrize("command", [("sessions", "--help"), ("doctor", "--json"), ("doctor",)])
+def test_what_cannot_be_printed_is_told_in_a_line(command, tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "datacat", *command],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=100, cwd=tmp_path, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "datacat: what this prints cannot be written: No space left on device\n"
