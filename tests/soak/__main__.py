@@ -21,9 +21,13 @@ def soak(
     kills: Annotated[int, typer.Option(help="How often the service is killed.", min=1)] = 100,
     sessions: Annotated[int, typer.Option(help="How many are alive at once.", min=1)] = 10_000,
     seed: Annotated[int | None, typer.Option(help="Of all that is random; printed, to do it again.")] = None,
-    only: Annotated[str, typer.Option(help="Trials, with commas between.")] = ",".join(TRIALS),
+    only: Annotated[
+        str, typer.Option(help=f"Trials, with commas between, of {', '.join(TRIALS)}.", show_default="all")
+    ] = ",".join(TRIALS),
 ) -> None:
     """Try the service for long; the exit code is 1 when anything was not as it must be."""
+    if unknown := [name for name in only.split(",") if name not in TRIALS]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(TRIALS)}", param_hint="--only")
     options = Options(minutes, kills, sessions, random.randrange(10**6) if seed is None else seed)
     print(f"seed {options.seed}")
     table = Table("trial", "how many", "seconds", "result", title="soak")
