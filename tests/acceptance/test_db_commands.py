@@ -98,7 +98,16 @@ def test_vacuum_runs_beside_the_service(service):
     assert json.loads(done.stdout)["whole"] is False
 
 
-@pytest.mark.parametrize("command", [["check"], ["backup", "b.db"], ["vacuum"], ["stats"]])
+def test_sums_are_made_anew_beside_the_service(service):
+    record(service)
+    done = db("recount", "--json", "--database", service.database)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["session_sums"] > 0
+    record(service)
+    assert db("check", "--database", service.database).returncode == 0
+
+
+@pytest.mark.parametrize("command", [["check"], ["backup", "b.db"], ["vacuum"], ["recount"], ["stats"]])
 def test_where_there_is_no_database_none_is_made(tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = db(*command)

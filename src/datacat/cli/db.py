@@ -116,6 +116,21 @@ def vacuum(database: Database = None, config: Config = None, as_json: AsJson = F
 
 
 @app.command()
+def recount(database: Database = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Make the sums over sessions and metrics anew, where db check says that they are wrong; nothing else is touched.
+
+    While it runs nothing can be committed: programs keep what they record, and bring it afterwards.
+    """
+    done = _do(database, config, lambda upkeep, tell: upkeep.recount(tell), quiet=as_json)
+    if as_json:
+        typer.echo(encode(done))
+    else:
+        terminal(soft_wrap=True).print(
+            f"{done.session_sums:,} sums over sessions and {done.metric_sums:,} over metrics made anew"
+        )
+
+
+@app.command()
 def stats(
     tables: Annotated[
         bool | None,

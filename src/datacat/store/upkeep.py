@@ -57,6 +57,14 @@ class Vacuumed(Struct, frozen=True):
     """Whether the file was written anew, rather than shortened in steps."""
 
 
+class Recounted(Struct, frozen=True):
+    """Sums that were made anew: how many there are now."""
+
+    path: str
+    session_sums: int
+    metric_sums: int
+
+
 class TableSize(Struct, frozen=True):
     """A table, or an index."""
 
@@ -134,6 +142,10 @@ class Upkeep(Protocol):
 
     def vacuum(self, tell: Tell) -> Vacuumed:
         """Give space that is free within the file back to the file system."""
+        ...
+
+    def recount(self, tell: Tell) -> Recounted:
+        """Make the sums over sessions and metrics anew; nothing can be committed meanwhile."""
         ...
 
     def stats(self, *, tables: bool | None) -> Stats:

@@ -11,15 +11,18 @@ import apsw
 
 from datacat.model.errors import StoreError
 from datacat.model.tally import Tally
+from datacat.store.sqlite import recount
 from datacat.store.sqlite.connect import migrations, opened
 from datacat.store.sqlite.rows import with_hyphens
-from datacat.store.sqlite.sums import METRIC_SPANS, SESSION_SPANS
+from datacat.store.sqlite.sums import METRIC_SPANS
 from datacat.store.upkeep import Checked, Fault, Tell
 
 _TOLD: Final = 5
 """Faults of one kind that are told one by one."""
 
 _RESTORE: Final = "stop the service, and put a backup in its place: datacat db restore BACKUP"
+
+_RECOUNT: Final = "datacat db recount, best while the service is stopped or has little to do"
 
 _CURES: Final = {
     "missing": "datacat serve makes one where there is none",
@@ -55,21 +58,13 @@ _POINTERS: Final = (
 _BEING_REMOVED: Final = {"problem": " AND session NOT IN (SELECT key FROM removed)"}
 _LOST_POINTERS: Final = "SELECT count(*) FROM {table} WHERE NOT EXISTS (SELECT 1 FROM {target} WHERE {target}.key = {table}.{column}){but}"
 
-_COUNTED: Final = f"""
-    SELECT length.value AS length, created_at / length.value * length.value AS start, deployment,
-      count(*) AS sessions, sum(status = 'active') AS active, sum(status = 'hung') AS hung_now,
-      sum(status = 'ended') AS ended, sum(status = 'crashed') AS crashed, sum(status = 'lost') AS lost,
-      sum(hangs > 0) AS hung, sum(CAST(round(hang_seconds * 1000000) AS INTEGER)) AS hang_duration,
-      sum(iif(status IN ('active', 'hung'), 0, max(0, coalesce(ended_at, updated_at) - created_at))) AS duration
-    FROM session, json_each('{list(SESSION_SPANS)}') AS length GROUP BY 1, 2, 3
-"""  # noqa: S608  # constants only
 # A half of a microsecond is rounded in two ways, so each session that hung may be off by one.
 _DIFFERS: Final = " OR ".join(
     f"abs(ifnull(c.{field}, 0) - ifnull(k.{field}, 0)) > {'ifnull(c.hung, 0)' if field == 'hang_duration' else 0}"
     for field in Tally._fields
 )
 _SUMS: Final = (
-    f"SELECT count(*) FROM ({_COUNTED}) AS c FULL JOIN session_sum AS k USING (length, start, deployment) "  # noqa: S608  # constants only
+    f"SELECT count(*) FROM ({recount.SESSIONS}) AS c FULL JOIN session_sum AS k USING (length, start, deployment) "  # noqa: S608  # constants only
     f"WHERE {_DIFFERS}"
 )
 
@@ -158,7 +153,7 @@ def _contradictions(database: apsw.Connection, tell: Tell) -> list[Fault]:
             Fault(
                 f"{sums:,} sums over sessions are not what the sessions add up to: counts and rates are wrong, "
                 "and every session is whole",
-                _RESTORE,
+                _RECOUNT,
             )
         )
     tell("adding up points", 0.8)
@@ -167,7 +162,7 @@ def _contradictions(database: apsw.Connection, tell: Tell) -> list[Fault]:
             Fault(
                 "the sums over metrics are of fewer points than there are: curves over all sessions are wrong, and "
                 "every session is whole",
-                _RESTORE,
+                _RECOUNT,
             )
         )
     return faults

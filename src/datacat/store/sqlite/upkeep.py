@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from datacat.store.sqlite import checks, copies, stats, vacuum
+from datacat.store.sqlite import checks, copies, recount, stats, vacuum
 from datacat.store.sqlite.connect import opened
-from datacat.store.upkeep import Checked, Copied, Restored, Stats, Tell, Vacuumed
+from datacat.store.upkeep import Checked, Copied, Recounted, Restored, Stats, Tell, Vacuumed
 
 
 class SqliteUpkeep:
@@ -33,6 +33,10 @@ class SqliteUpkeep:
     def vacuum(self, tell: Tell) -> Vacuumed:
         """Space given back."""
         return vacuum.vacuum(self._path, tell)
+
+    def recount(self, tell: Tell) -> Recounted:
+        """Sums made anew."""
+        return recount.recount(self._path, tell)
 
     def stats(self, *, tables: bool | None) -> Stats:
         """What is in it."""
