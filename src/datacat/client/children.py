@@ -13,16 +13,23 @@ from subprocess import DEVNULL, Popen
 from typing import Any, Final
 
 _ours: set[int] = set()
+_ended: set[int] = set()
+"""Of those, what has ended, while somebody waits who may have met it and has not looked yet."""
+
+_waiting: set[object] = set()
+"""The program's calls that wait for any child now."""
+
 _turn = threading.RLock()
 """Held while one is started: it may end before its number is known."""
 
 _ANY: Final = -1
+# What is asked wrongly is for the system to refuse.
 _MEETS_ANY: Final[dict[str, Callable[..., bool]]] = {
-    "wait": lambda: True,
+    "wait": lambda *_, **__: True,
     "wait3": lambda *_, **__: True,
-    "wait4": lambda pid, *_, **__: pid == _ANY,
-    "waitpid": lambda pid, *_: pid == _ANY,
-    "waitid": lambda kind, *_: kind == os.P_ALL,
+    "wait4": lambda pid=None, *_, **__: pid == _ANY,
+    "waitpid": lambda pid=None, *_, **__: pid == _ANY,
+    "waitid": lambda kind=None, *_, **__: kind == os.P_ALL,
 }
 
 _standing_in: dict[str, Callable[..., Any]] = {}
@@ -64,7 +71,7 @@ def wait(child: "Popen[bytes]") -> None:
     """Wait for its end; from then on its number may be that of a child of the program."""
     child.wait()
     with _turn:
-        _ours.discard(child.pid)
+        _ended.add(child.pid)
         _step_back()
 
 
@@ -76,6 +83,9 @@ def _stand_in() -> None:
 
 
 def _step_back() -> None:
+    if not _waiting:
+        _ours.difference_update(_ended)
+        _ended.clear()
     while _standing_in and not _ours:
         name, ours = _standing_in.popitem()
         if getattr(os, name) is ours:  # nobody stands in for us
@@ -85,10 +95,18 @@ def _step_back() -> None:
 def _passing_over(wait: Callable[..., Any], meets_any: Callable[..., bool]) -> Callable[..., Any]:
     @wraps(wait)
     def waiting(*wanted: Any, **by_name: Any) -> Any:
-        ended = wait(*wanted, **by_name)
-        while _is_ours(ended) and meets_any(*wanted, **by_name):
-            ended = wait(*wanted, **by_name)
-        return ended
+        if not meets_any(*wanted, **by_name):
+            return wait(*wanted, **by_name)
+        this = object()
+        _waiting.add(this)
+        try:
+            while _is_ours(ended := wait(*wanted, **by_name)):
+                pass
+            return ended
+        finally:
+            _waiting.discard(this)
+            with _turn:
+                _step_back()
 
     return waiting
 
@@ -103,6 +121,8 @@ def _forget() -> None:
     global _turn  # as they are
     _turn = threading.RLock()
     _ours.clear()
+    _ended.clear()
+    _waiting.clear()
     _step_back()
 
 
