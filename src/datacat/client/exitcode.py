@@ -106,6 +106,8 @@ def listen(leaving_at_once: Callable[[int], None]) -> None:
 
 
 def _exit(status: Any = None, /) -> NoReturn:
+    if isinstance(status, SystemExit):  # then the interpreter raises that
+        raise status
     raise Leaving(*(status if isinstance(status, tuple) else () if status is None else (status,)))
 
 

@@ -25,6 +25,7 @@ def said(code):
         ("sys.exit()", ("Left(code=0, words='')", 0)),
         ("sys.exit('a message')", ("Left(code=1, words='a message')", 1)),
         ("sys.exit(-1)", ("Left(code=255, words='')", 255)),
+        ("try: sys.exit(3)\nexcept SystemExit as e: sys.exit(e)", ("Left(code=3, words='')", 3)),
         ("try: sys.exit(3)\nexcept SystemExit as e: e.code = 7; raise", ("Left(code=7, words='')", 7)),
         ("", ("None", 0)),
     ],
