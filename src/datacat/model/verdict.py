@@ -9,7 +9,7 @@ whenever something is added: it can be corrected for the better, never for the w
   nothing (``unknown``) corrects nobody.
 - Of two causes of a crash the one that says more stays; details are put together.
 - Ended by a signal, or by nobody knows what, in the middle of a hang: ``killed_while_hung``.
-- A watcher other than the one who told the end may be late with a hang, or a recovery, from before it.
+- A watcher other than the one who told the end may be late with a hang, a recovery or a stop from before it.
 """
 
 from typing import Any
@@ -60,7 +60,7 @@ class Verdict:
 
     def stop(self, event: Event) -> None:
         """The process was stopped, or continued, as the watchdog saw."""
-        if self._origin is Origin.WATCHDOG and self._status not in FINAL:
+        if self._origin is Origin.WATCHDOG and (self._status not in FINAL or self._may_be_late()):
             self._changed["stopped"] = stop_of(event)
 
     def end(self, record: End) -> None:

@@ -440,6 +440,11 @@ def test_a_process_that_is_killed_while_it_is_stopped_stays_so():
     assert run.session.stopped == Stop(5 * SECOND, "a debugger")
 
 
+def test_a_stop_is_known_whoever_tells_the_end_first():
+    run = Run().parent(Exit(time=7 * SECOND, cause="signal")).watchdog(stopped(5 * SECOND))
+    assert run.session.stopped == Stop(5 * SECOND, "a signal")
+
+
 def test_a_program_that_says_that_it_was_stopped_is_not():
     assert Run().app(stopped(5 * SECOND)).session.stopped is None
 
