@@ -18,9 +18,10 @@ _MOST_TASKS: Final = 50
 _MOST_FRAMES: Final = 10
 """Of what a task awaits, the innermost."""
 
-_RUN_BY: Final = {"asyncio.base_events": "run_forever", "asyncio.runners": "run"}
-_WAITS_IN: Final = frozenset({"selectors", "asyncio.windows_events", "asyncio.runners"})
-"""Where a thread stands whose event loop has nothing to do; uvloop's has no frame of its own."""
+_RUNNERS: Final = frozenset({"Runner.run", "Runner.close"})
+"""By these a loop is found that has no frame of its own, as uvloop's."""
+
+_ASK_THE_SYSTEM: Final = frozenset({"selectors", "asyncio.windows_events"})
 
 
 Listener = Callable[[BaseException, str], None]
@@ -106,11 +107,10 @@ def _tasks_of(loop: "AbstractEventLoop", frame: FrameType | None) -> dict[str, A
     running = asyncio.current_task(loop)
     tasks = [task for task in asyncio.all_tasks(loop) if task is not running]
     pending = sorted(tasks, key=asyncio.Task.get_name)[:_MOST_TASKS]
-    waits = frame is not None and frame.f_globals.get("__name__") in _WAITS_IN
     return {
         "asyncio": {
             "running": running.get_name() if running else None,
-            "idle": waits and running is None,
+            "idle": running is None and _waits(frame),
             "tasks": len(tasks) + (running is not None),
             "pending": [_described(task) for task in pending],
         }
@@ -123,13 +123,31 @@ def _frame_of(thread: int) -> FrameType | None:
 
 def _loop_in(frame: FrameType | None) -> "AbstractEventLoop | None":
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if frame.f_code.co_name == _RUN_BY.get(module):
-            owner = frame.f_locals["self"]
-            loop: AbstractEventLoop = owner.get_loop() if module == "asyncio.runners" else owner
+        module, function = _module(frame), frame.f_code.co_qualname
+        if module == "asyncio.base_events" and function == "BaseEventLoop.run_forever":
+            loop: AbstractEventLoop = frame.f_locals["self"]
             return loop
+        if module == "asyncio.runners" and function in _RUNNERS:
+            # Asked for it by its method, a runner that has none yet makes one.
+            return getattr(frame.f_locals["self"], "_loop", None)
         frame = frame.f_back
     return None
+
+
+def _waits(frame: FrameType | None) -> bool:
+    """Whether it is the event loop that waits there; what it called may wait for the system, too."""
+    caller = frame
+    while caller is not None and _module(caller) in _ASK_THE_SYSTEM:
+        caller = caller.f_back
+    if frame is None or caller is None:
+        return False
+    if caller is frame:
+        return _module(frame) == "asyncio.runners"
+    return caller.f_code.co_qualname == "BaseEventLoop._run_once"
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def _described(task: "Task[Any]") -> dict[str, Any]:
@@ -138,9 +156,10 @@ def _described(task: "Task[Any]") -> dict[str, Any]:
         "task": task.get_name(),
         "coroutine": getattr(coroutine, "__qualname__", type(coroutine).__name__),
     }
-    if frames := [described_frame(frame) for frame in _awaited(coroutine)]:
-        stands = {key: frames[0][key] for key in ("file", "line", "function")}
-        described |= {**stands, "frames": frames[-_MOST_FRAMES:]}
+    if frames := _awaited(coroutine):
+        stands = described_frame(frames[0])
+        described |= {key: stands[key] for key in ("file", "line", "function")}
+        described["frames"] = [described_frame(frame) for frame in frames[-_MOST_FRAMES:]]
     return described
 
 

@@ -1,4 +1,6 @@
 import asyncio
+import selectors
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -333,6 +335,42 @@ def test_a_task_that_waits_for_ever_is_told_with_what_it_awaits_though_its_loop_
     assert (loop["running"], loop["idle"], loop["tasks"]) == (None, True, 2)
     (task,) = [each for each in loop["pending"] if each["task"] == "worker"]
     assert [frame["code"] for frame in task["frames"]] == ["await reply(answer)", "await answer"]
+
+
+def test_an_event_loop_that_waits_in_what_it_called_is_not_idle():
+    with capturing_session() as (session, sent):
+        read, write = socket.socketpair()
+
+        def called():
+            with selectors.DefaultSelector() as selector:
+                selector.register(read, selectors.EVENT_READ)
+                selector.select(0.8)
+
+        async def main():
+            session.start_heartbeat_monitor(0.2, 0.05)
+            asyncio.get_running_loop().call_soon(called)
+            await asyncio.sleep(0)
+
+        with read, write:
+            asyncio.run(main())
+        session.flush()
+        (hung,) = [each["data"] for each in sent.of("event") if each["name"] == "application_appears_hung"]
+    assert hung["asyncio"]["idle"] is False
+
+
+def test_an_event_loop_without_frames_is_described_while_its_runner_closes():
+    uvloop = pytest.importorskip("uvloop")
+    with capturing_session() as (session, sent):
+
+        async def main():
+            session.start_heartbeat_monitor(0.2, 0.05)
+            asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.8)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+        session.flush()
+        (hung,) = [each["data"] for each in sent.of("event") if each["name"] == "application_appears_hung"]
+    assert hung["asyncio"]["idle"] is True
 
 
 def test_an_event_loop_that_has_ended_does_not_hang():
