@@ -84,8 +84,8 @@ class Believed:
             if self._jumped_at is None:
                 self._jumped_at = monotonic
                 logger.warning(
-                    "the clock was set forward by %.0f days: if it stays so for a day, sessions are removed for their "
-                    "age by it",
+                    "the clock went forward by %.0f days, set or while the machine slept: if it stays so for a day, "
+                    "sessions are removed for their age by it",
                     ahead / _DAY,
                 )
             if monotonic - self._jumped_at < _DAY:

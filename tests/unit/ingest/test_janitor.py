@@ -81,7 +81,7 @@ def test_a_clock_that_is_set_years_forward_removes_nothing_before_it_has_stayed_
             assert of.left() == set()
 
     asyncio.run(run())
-    assert "set forward by 1825 days" in caplog.text
+    assert "went forward by 1825 days" in caplog.text
 
 
 def test_a_session_whose_clock_was_years_ahead_goes_as_any_other(kept):
