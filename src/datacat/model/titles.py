@@ -21,8 +21,13 @@ _WORDS: Final = {
 _OWN_HAND: Final = frozenset({"SIGABRT"})
 """Signals that a program sends itself, having said why."""
 
-_CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f]")
-"""Colours, and what else moves a terminal's cursor (ECMA-48)."""
+_CONTROL: Final = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, and what moves the cursor
+    r"|\x1b[]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # titles and links
+    r"|\x1b[ -/]*[0-~]"  # sets of characters
+    r"|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"
+)
+"""What is for a terminal to do, and not to be read (ECMA-48)."""
 
 _ENDINGS: Final = {
     causes.CLEAN: "ended normally",

@@ -130,3 +130,17 @@ def test_a_verdict_is_one_plain_sentence(given, expected):
 )  # fmt: skip
 def test_a_crash_has_a_title_whatever_is_known_of_it(cause, details, expected):
     assert crash_title(cause, details) == expected
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "\x1b[1;31merror\x1b(B\x1b[m: bad row",  # as tput sgr0 has it
+        "\x9b31merror: bad row\x9b0m",
+        "\x1b]0;job 7\x07error: \x1b]8;;http://x/7\x1b\\bad row\x1b]8;;\x1b\\",
+        "\x1b7error: \x08bad row\x1b8",
+    ],
+)
+def test_last_words_are_without_what_is_for_the_terminal(printed):
+    title = crash_title("exit_code", {"exit_code": 1, "stderr": printed})
+    assert title == "exit code 1; its last words: error: bad row"
