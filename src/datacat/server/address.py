@@ -9,6 +9,7 @@ from datacat.server.settings import Settings, split
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:]+)(?::[0-9]*)?")
 _NOBODYS: Final = re.compile(r"[a-z0-9_-]+|.+\.localhost")
+_NAME: Final = re.compile(r"[a-z0-9_.-]+")
 
 
 def check_address(settings: Settings, *, asks_for_keys: bool) -> None:
@@ -30,6 +31,19 @@ def check_address(settings: Settings, *, asks_for_keys: bool) -> None:
     )
 
 
+def check_names(settings: Settings) -> None:
+    """Refuse to be asked by names that no header ``Host`` can say, such as a URL, or ``*``.
+
+    Raises:
+        ConfigurationError: with what to write.
+    """
+    for each in split(settings.allowed_hosts):
+        if not _NAME.fullmatch(_name_of(each)):
+            raise ConfigurationError(
+                f"allowed_hosts are names such as datacat.example.org, with commas between several; found {each!r}"
+            )
+
+
 def is_ours(settings: Settings, host: str) -> bool:
     """Whether a service that asks for no key may be asked by what a header ``Host`` says.
 
@@ -44,16 +58,21 @@ def is_ours(settings: Settings, host: str) -> bool:
     >>> is_ours(Settings(allowed_hosts="datacat.example.org"), "Datacat.example.org")
     True
     """
-    named = split(settings.allowed_hosts.lower())
+    named = {_name_of(each) for each in split(settings.allowed_hosts)}
     if not host or not (named or _is_loopback(settings.host)):
         return True
-    asked = _HOST.fullmatch(host.lower())
-    name = asked[1].rstrip(".") if asked else ""
+    name = _name_of(host)
     return (
         _NOBODYS.fullmatch(name) is not None
         or _is_address(name.removeprefix("[").removesuffix("]"))
         or name in named
     )
+
+
+def _name_of(host: str) -> str:
+    """Without the port; empty for what is no host."""
+    found = _HOST.fullmatch(host.lower())
+    return found[1].rstrip(".") if found else ""
 
 
 def _is_loopback(host: str) -> bool:

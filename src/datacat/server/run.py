@@ -14,7 +14,7 @@ from datacat.api.gate import Gate
 from datacat.api.requests import Observed
 from datacat.ingest.door import Door
 from datacat.model.errors import ConfigurationError
-from datacat.server.address import check_address
+from datacat.server.address import check_address, check_names
 from datacat.server.fastlane import fast_lane
 from datacat.server.http import Protocol, Server
 from datacat.server.logs import configure
@@ -58,6 +58,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     configure(settings.log_level, settings.log_format)
     check_tls(settings)
+    check_names(settings)
     check_address(settings, asks_for_keys=asks_for_keys(settings))
     check_store(settings)
     give_memory_back()

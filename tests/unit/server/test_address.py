@@ -1,7 +1,7 @@
 import pytest
 
 from datacat.model.errors import ConfigurationError
-from datacat.server.address import check_address, is_ours
+from datacat.server.address import check_address, check_names, is_ours
 from datacat.server.settings import Settings
 
 
@@ -62,3 +62,20 @@ def test_it_is_not_asked_by_a_name_that_may_be_anybodys(host):
 def test_who_lets_everybody_in_who_reaches_the_address_is_asked_by_any_name_unless_it_names_some(named, ours):
     settings = Settings(host="0.0.0.0", insecure_no_auth=True, allowed_hosts=named)
     assert is_ours(settings, "datacat.example.org") is ours
+
+
+@pytest.mark.parametrize(
+    "named", ["datacat.example.org:8443", "Datacat.example.org.", "a, datacat.example.org"]
+)
+def test_a_name_may_be_given_as_it_is_asked(named):
+    settings = Settings(allowed_hosts=named)
+    check_names(settings)
+    assert is_ours(settings, "datacat.example.org")
+
+
+@pytest.mark.parametrize(
+    "named", ["*", "https://datacat.example.org", "*.example.org", "a b", "bücher.example"]
+)
+def test_a_name_that_nobody_can_ask_by_is_refused(named):
+    with pytest.raises(ConfigurationError, match="allowed_hosts are names such as"):
+        check_names(Settings(allowed_hosts=f"datacat.example.org, {named}"))
