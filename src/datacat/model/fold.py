@@ -181,6 +181,7 @@ class _Folding:
                 self.changed["last_heartbeat_at"] = record.time
             case Start():
                 self._fill_in(record)
+                self.verdict.start(record)
             case Loss():
                 # What is known already was not lost after all: a retry may cover it again.
                 self.lost += record.seq - max(record.first - 1, previous)

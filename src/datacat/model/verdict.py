@@ -21,7 +21,7 @@ from datacat.model.fingerprint import crash_fingerprint
 from datacat.model.hangs import Ledger
 from datacat.model.lifecycle import FINAL, RUNNING, Status, Trigger, next_status
 from datacat.model.problems import Problem
-from datacat.model.records import End, Event, Exit, Origin
+from datacat.model.records import End, Event, Exit, Origin, Start
 from datacat.model.session import Session
 from datacat.model.stops import stop_of
 from datacat.model.titles import crash_title
@@ -62,6 +62,12 @@ class Verdict:
         """The process was stopped, or continued, as the watchdog saw."""
         if self._origin is Origin.WATCHDOG and (self._status not in FINAL or self._may_be_late()):
             self._changed["stopped"] = stop_of(event)
+
+    def start(self, record: Start) -> None:
+        """A process begins, perhaps another that goes on with the session: what stood still before is not it."""
+        stopped = self._now("stopped")
+        if stopped is not None and stopped.at < record.time:
+            self._changed["stopped"] = None
 
     def end(self, record: End) -> None:
         """The program said goodbye."""

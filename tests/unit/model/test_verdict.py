@@ -445,6 +445,12 @@ def test_a_stop_is_known_whoever_tells_the_end_first():
     assert run.session.stopped == Stop(5 * SECOND, "a signal")
 
 
+def test_a_session_that_another_process_goes_on_with_is_not_stopped():
+    run = Run().watchdog(stopped(5 * SECOND)).app(Start(time=SECOND))
+    assert run.session.stopped == Stop(5 * SECOND, "a signal")
+    assert run.app(Start(time=9 * SECOND)).session.stopped is None
+
+
 def test_a_program_that_says_that_it_was_stopped_is_not():
     assert Run().app(stopped(5 * SECOND)).session.stopped is None
 
