@@ -31,18 +31,28 @@ Handler = Callable[["AbstractEventLoop", dict[str, Any]], object]
 
 
 class _Hearing:
-    """An exception handler of an event loop that tells ``listener`` before the program's own, or the loop's, has it."""
+    """An exception handler of an event loop that tells who listens before the program's own, or the loop's, has it.
 
-    def __init__(self, listener: Listener, before: Handler | None) -> None:
-        self.listener = listener
+    One for all: a handler for each of a thousand sessions, one after another in the same loop, would call the next too deep.
+    """
+
+    def __init__(self, before: Handler | None) -> None:
         self._before = before
+        self._listeners: dict[Listener, Callable[[], bool]] = {}
+
+    def add(self, listener: Listener, wanted: Callable[[], bool]) -> None:
+        """Tell it as long as it is wanted."""
+        self._listeners = {each: still for each, still in self._listeners.items() if still()}
+        self._listeners[listener] = wanted
 
     def __call__(self, loop: "AbstractEventLoop", context: dict[str, Any]) -> None:
         error = context.get("exception")
         if isinstance(error, BaseException):
             task: Any = context.get("task") or context.get("future")
-            name = task.get_name() if hasattr(task, "get_name") else context.get("message")
-            self.listener(error, text_of(name))
+            name = text_of(task.get_name() if hasattr(task, "get_name") else context.get("message"))
+            for listener, wanted in self._listeners.items():
+                if wanted():
+                    listener(error, name)
         if self._before is None:
             loop.default_exception_handler(context)
         else:
@@ -73,11 +83,16 @@ class EventLoop:
 
         turn()
 
-    def hear(self, listener: Listener) -> None:
-        """Have ``listener`` told of each exception that nobody caught or will ask for; all else stays as it is."""
-        before = self._loop.get_exception_handler()
-        if not (isinstance(before, _Hearing) and before.listener == listener):
-            self._loop.set_exception_handler(_Hearing(listener, before))
+    def hear(self, listener: Listener, wanted: Callable[[], bool]) -> None:
+        """Have ``listener`` told of each exception that nobody caught or will ask for, as long as it is ``wanted``.
+
+        All else stays as it is.
+        """
+        handler = self._loop.get_exception_handler()
+        if not isinstance(handler, _Hearing):
+            handler = _Hearing(handler)
+            self._loop.set_exception_handler(handler)
+        handler.add(listener, wanted)
 
     def runs(self) -> bool:
         """Whether it turns, or should."""

@@ -297,7 +297,7 @@ class Session:
         check_monitor_name(name)
         loop = EventLoop()
         if self.options.capture_exceptions and not self._silent:
-            loop.hear(self.on_unheard)
+            loop.hear(self.on_unheard, lambda: not self._ended)
         self._monitors.start(name, timeout, check_interval, loop.runs, loop.describe)
         slot = self._slots[name]
         loop.beat_every(
@@ -433,7 +433,7 @@ class Session:
 
     def on_unheard(self, error: BaseException, task: str) -> None:
         """Record an exception in an event loop that nobody caught: it goes on without that task."""
-        if isinstance(error, Exception) and not self._ended:
+        if isinstance(error, Exception):
             data = {**hooks.describe(error), "task": task}
             self.log_event("uncaught_exception", data, level="error", message=text_of(error))
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import sys
 
 import pytest
 
+from datacat.client.eventloop import EventLoop
 from datacat.testing import capturing_session
 
 
@@ -55,6 +57,24 @@ def test_the_programs_own_handler_has_it_too():
         asyncio.run(main())
     assert [type(each) for each in told] == [ValueError]
     assert len(sent.of("event")) == 1
+
+
+def test_it_is_told_however_many_sessions_one_loop_has_seen():
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        monitor = EventLoop()
+        for _ in range(2 * sys.getrecursionlimit()):
+            monitor.hear(lambda error, _: late.append(error), lambda: False)
+        monitor.hear(lambda error, _: heard.append(error), lambda: True)
+        loop.call_soon(int, "seven")
+        await asyncio.sleep(0)
+
+    told: list[BaseException] = []
+    late: list[BaseException] = []
+    heard: list[BaseException] = []
+    asyncio.run(main())
+    assert (len(told), len(late), len(heard)) == (1, 0, 1)
 
 
 def test_what_is_said_without_an_exception_is_no_exception():
