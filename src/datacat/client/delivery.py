@@ -19,10 +19,10 @@ MAX_BATCH_BYTES: Final = 500_000
 MAX_BATCH_RECORDS: Final = 5_000
 SEND_TIMEOUT: Final = 10.0
 
-_REFUSED: Final = frozenset({400, 413, 422})
+_BAD_BATCH: Final = frozenset({400, 413, 422})
 _TOO_LARGE: Final = 413
 
-_NO_TO_THIS_LOG: Final = frozenset({403, 404, 409, *_REFUSED})
+_NO_TO_THIS_LOG: Final = frozenset({403, 404, 409, *_BAD_BATCH})
 """Not 401: whose key is not known is refused whatever it sends."""
 
 _NEEDED: Final = frozenset({"start", "loss"})
@@ -122,8 +122,8 @@ class Delivery:
             return self._go_back(reply.last_seq)
         elif reply.status == 404 and reply.code == "unknown_session":
             return chunk.entries[0].kind != "start" and self._go_back(0)
-        elif reply.status in _REFUSED:
-            return self._refused(chunk, reply)
+        elif reply.status in _BAD_BATCH:
+            return self._halve(chunk, reply)
         else:
             return False
         return True
@@ -145,7 +145,7 @@ class Delivery:
         self.backlog.go_back(last_seq)
         return further
 
-    def _refused(self, chunk: Chunk, reply: Reply) -> bool:
+    def _halve(self, chunk: Chunk, reply: Reply) -> bool:
         """Halve the batch until the record that the server will not take stands alone, and give that up.
 
         Only the service itself can say that of a record; what stands before it may only find a batch too large.

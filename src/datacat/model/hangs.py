@@ -127,6 +127,12 @@ class Ledger:
         for hang in self.open:
             self._put(_ended(hang, time))
 
+    def leave(self, time: int) -> None:
+        """Another process goes on: what hung before that hangs no more."""
+        for hang in self.open:
+            if hang.started_at < time:
+                self._end(hang, time, None)
+
     def _known(self, is_it: Callable[[Hang], bool]) -> Hang | None:
         return next((hang for hang in reversed(self.recent.values()) if is_it(hang)), None)
 

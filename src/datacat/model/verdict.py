@@ -10,6 +10,7 @@ whenever something is added: it can be corrected for the better, never for the w
 - Of two causes of a crash the one that says more stays; details are put together.
 - Ended by a signal, or by nobody knows what, in the middle of a hang: ``killed_while_hung``.
 - A watcher other than the one who told the end may be late with a hang, a recovery or a stop from before it.
+- A process that goes on with the session ends what hung or stood still before it.
 """
 
 from typing import Any
@@ -65,6 +66,9 @@ class Verdict:
 
     def start(self, record: Start) -> None:
         """A process begins, perhaps another that goes on with the session: what stood still before is not it."""
+        if self._status not in FINAL and self._hangs().open:
+            self._hangs().leave(record.time)
+            self._move(Trigger.CONTACT if self._hangs().open else Trigger.RECOVERY)
         stopped = self._now("stopped")
         if stopped is not None and stopped.at < record.time:
             self._changed["stopped"] = None

@@ -451,6 +451,24 @@ def test_a_session_that_another_process_goes_on_with_is_not_stopped():
     assert run.app(Start(time=9 * SECOND)).session.stopped is None
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_session_that_another_process_goes_on_with_hangs_no_more(lost):
+    run = Run(contact_timeout=1.0).app(hung(5 * SECOND), at=5 * SECOND)
+    if lost:
+        run.tell(Origin.SERVER, event("contact_lost", 8 * SECOND), at=8 * SECOND)
+        assert run.session.status is Status.LOST
+    run.app(Start(time=9 * SECOND), at=9 * SECOND)
+    assert (run.session.status, run.session.hangs, run.session.hang_seconds) == (Status.ACTIVE, 1, 6.0)
+    assert run.rows["hang", 1].ended_at == 9 * SECOND
+    run.app(End(time=20 * SECOND))
+    assert (run.session.status, run.session.hung_at_end) == (Status.ENDED, False)
+
+
+def test_a_start_that_is_sent_again_ends_no_hang():
+    run = Run().app(hung(5 * SECOND)).app(Start(time=0))
+    assert run.session.status is Status.HUNG
+
+
 def test_a_program_that_says_that_it_was_stopped_is_not():
     assert Run().app(stopped(5 * SECOND)).session.stopped is None
 
