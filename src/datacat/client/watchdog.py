@@ -55,8 +55,6 @@ def main() -> None:
     """Read the settings from the standard input, leave the program's family, and watch."""
     settings: Settings = marshal.loads(sys.stdin.buffer.read())  # noqa: S302  # from our own parent
     process = _open(settings)
-    if os.fork():
-        os._exit(0)
     os.chdir("/")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
@@ -65,6 +63,8 @@ def main() -> None:
     if settings["root"]:
         os.environ["DATACAT_JOURNAL_DIR"] = settings["root"]
     watch = Watch(settings)
+    if os.fork():  # that this one ends tells the program that it is watched
+        os._exit(0)
     if process is None:
         watch.bury(None, time.monotonic())
     else:
