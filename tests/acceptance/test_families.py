@@ -85,6 +85,28 @@ if sys.argv[1] == "first":
     assert first["pid"] == second["pid"]
 
 
+def test_a_program_that_becomes_another_before_its_watchdog_looks_has_ended(watched):
+    code = """
+import datacat, os, threading
+from datacat.client import children, watchdog_launch
+watchdog_launch._BOOT = "import time; time.sleep(0.5)" + watchdog_launch._BOOT
+start, started = children.start, threading.Event()
+def starting(*arguments, **options):
+    child = start(*arguments, **options)
+    started.set()
+    return child
+children.start = starting
+session = datacat.create_session(product="first")
+session.log_event("working")
+assert started.wait(30)
+os.execvp("sleep", ["sleep", "2"])
+"""
+    popen([sys.executable, "-c", code]).wait(60)
+    wait_until_nobody_watches()
+    (first,) = sessions_of(watched.url, "first")
+    assert (first["status"], first["cause"]) == ("ended", "replaced")
+
+
 def test_a_program_that_daemonises_has_ended_and_its_daemon_goes_on(watched):
     code = """
 import datacat, os, sys, time

@@ -94,8 +94,12 @@ def start_time(process: int) -> int:
 
 
 def memory(process: int) -> tuple[str, ...]:
-    """Where its code and its stack begin: another program in the same process has others; empty when it is gone."""
-    return tuple(_stat(process)[23:26])
+    """Where its code and its stack begin: another program in the same process has others.
+
+    Empty when it is gone, or is none of ours to look into.
+    """
+    found = tuple(_stat(process)[23:26])
+    return found if found[2:] != ("0",) else ()
 
 
 def wait_status(process: int) -> int | None:

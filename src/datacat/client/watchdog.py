@@ -104,7 +104,8 @@ class Watch:
         poll.register(process, select.POLLIN)
         pid, pipe = self._settings["pid"], self._settings["ended"]
         poll.register(pipe, 0)  # its other end goes with the program: POLLHUP
-        program = procfs.memory(pid)
+        # It told before this began, and may have become another since; to whom its memory is not shown, it shows none.
+        program = self._settings["program"] if procfs.memory(pid) else ()
         while True:
             ended = dict(poll.poll(INTERVAL * 1000))
             died = time.monotonic()

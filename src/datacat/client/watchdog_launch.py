@@ -132,6 +132,7 @@ class Watchdog:
                 **self._settings,
                 "pid": os.getpid(),
                 "process_start": procfs.start_time(os.getpid()),
+                "program": procfs.memory(os.getpid()),
                 "main_thread": threading.main_thread().ident or 0,
                 "pulse": pulse,
                 "stacks": stacks,
