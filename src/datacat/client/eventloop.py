@@ -21,6 +21,12 @@ _MOST_FRAMES: Final = 10
 _RUNNERS: Final = frozenset({"Runner.run", "Runner.close"})
 """By these a loop is found that has no frame of its own, as uvloop's."""
 
+_FOR_TASKS: Final = frozenset(
+    {("asyncio.taskgroups", "__aexit__"), ("asyncio.taskgroups", "_aexit"), ("asyncio.tasks", "_wait")}
+    | ({("asyncio.tasks", "wait_for")} if sys.version_info < (3, 12) else set())
+)
+"""Functions of asyncio that wait for tasks by a future of their own."""
+
 _ASK_THE_SYSTEM: Final = frozenset({"selectors", "asyncio.windows_events"})
 
 
@@ -103,8 +109,8 @@ class EventLoop:
 
         Returns:
             ``{"asyncio": {"running": name, "idle": bool, "tasks": n, "pending": [{"task", "coroutine", "file", "line",
-            "function", "frames"}]}}``; ``idle`` is that the loop waits for what wakes one of them, and ``frames`` what
-            a task awaits, outermost frame first.
+            "function", "frames", "for_tasks"}]}}``; ``idle`` is that the loop waits for what wakes one of them,
+            ``frames`` what a task awaits, outermost frame first, and ``for_tasks`` that this is other tasks.
         """
         return _tasks_of(self._loop, _frame_of(thread))
 
@@ -175,7 +181,17 @@ def _described(task: "Task[Any]") -> dict[str, Any]:
         stands = described_frame(frames[0])
         described |= {key: stands[key] for key in ("file", "line", "function")}
         described["frames"] = [described_frame(frame) for frame in frames[-_MOST_FRAMES:]]
+    if _waits_for_tasks(task, frames):
+        described["for_tasks"] = True
     return described
+
+
+def _waits_for_tasks(task: "Task[Any]", frames: list[FrameType]) -> bool:
+    """Whether what it awaits is other tasks, each of which is told itself: by name, gathered, or in a group."""
+    waiter = getattr(task, "_fut_waiter", None)
+    if hasattr(waiter, "get_coro") or hasattr(waiter, "_children"):
+        return True
+    return bool(frames) and (_module(frames[-1]), frames[-1].f_code.co_name) in _FOR_TASKS
 
 
 def _awaited(coroutine: Any) -> list[FrameType]:

@@ -144,11 +144,14 @@ def is_idle(data: dict[str, Any]) -> bool:
 
 
 def awaited_alone(data: dict[str, Any]) -> list[Frame]:
-    """The frames of the one task that an idle event loop has; none where it has more, as any of them may be it."""
-    pending = data["asyncio"].get("pending") if is_idle(data) else None
-    if not isinstance(pending, list) or len(pending) != 1 or not isinstance(pending[0], dict):
+    """The frames of the one task of an idle event loop that waits for no other; none of more, as any of them may be it."""
+    loop = data["asyncio"] if is_idle(data) else {}
+    pending, total = loop.get("pending"), loop.get("tasks")
+    tasks = [each for each in pending if isinstance(each, dict)] if isinstance(pending, list) else []
+    if isinstance(total, int) and total > len(tasks):  # not all are told
         return []
-    return read_frames(pending[0].get("frames"))
+    last = [task for task in tasks if task.get("for_tasks") is not True]
+    return read_frames(last[0].get("frames")) if len(last) == 1 else []
 
 
 def read_frames(value: Any) -> list[Frame]:

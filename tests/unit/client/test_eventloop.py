@@ -3,10 +3,11 @@
 import asyncio
 import gc
 import sys
+import threading
 
 import pytest
 
-from datacat.client.eventloop import EventLoop
+from datacat.client.eventloop import EventLoop, tasks_in
 from datacat.testing import capturing_session
 
 
@@ -97,3 +98,37 @@ def test_where_no_exceptions_are_captured_the_loop_is_left_as_it_is(monkeypatch,
         monkeypatch.setenv(name, options.pop(name))
     with capturing_session(**options) as (session, _):
         assert asyncio.run(main()) is None
+
+
+async def by_name(inner):
+    await inner
+
+
+async def gathered(inner):
+    await asyncio.gather(inner, asyncio.sleep(60))
+
+
+async def waited_for(inner):
+    await asyncio.wait([inner])
+
+
+async def in_a_group(inner):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(by_name(inner), name="member")
+
+
+@pytest.mark.parametrize("outer", [by_name, gathered, waited_for, in_a_group])
+def test_a_task_that_waits_for_others_is_told_from_one_that_waits_itself(outer):
+    async def main():
+        inner = asyncio.create_task(asyncio.sleep(60), name="inner")
+        waiting = asyncio.create_task(outer(inner), name="outer")
+        await asyncio.sleep(0.01)
+        told = {each["task"]: each for each in tasks_in(threading.get_ident())["asyncio"]["pending"]}
+        waiting.cancel()
+        inner.cancel()
+        return told
+
+    told = asyncio.run(main())
+    assert told["outer"]["for_tasks"] is True
+    assert "for_tasks" not in told["inner"]
+    assert told.get("member", {}).get("for_tasks", True) is True

@@ -293,14 +293,16 @@ def test_a_loop_that_waits_for_its_tasks_hangs_in_none_of_its_own_functions():
     stacks = [{"thread": "MainThread", "frames": frames}]
     task = {"frames": [{"file": "/srv/worker.py", "line": 6, "function": "reply", "code": "await answer"}]}
 
-    def told(*pending):
-        loop = {"idle": True, "pending": list(pending)}
+    def told(*pending, **loop):
+        loop |= {"idle": True, "pending": list(pending)}
         samples = [{"frames": frames}]
         run = Run().app(hung(10 * SECOND, thread="MainThread", asyncio=loop, stacks=stacks, samples=samples))
         return run.rows["hang", 1]
 
     assert told(task, task).title == "hung in an idle event loop (worker.py:22): asyncio.run(main())"
     assert told(task).title == "hung in reply (worker.py:6): await answer"
+    assert told(task | {"for_tasks": True}, task).title == told(task).title
+    assert told(task | {"for_tasks": True}, task, tasks=70).title == told(task, task).title
     assert told(task).fingerprint != told(task, task).fingerprint
     for strange in ("strange", {}, {"frames": 7}):
         assert told(strange).title == told(task, task).title
