@@ -416,7 +416,7 @@ def test_a_parent_that_is_killed_leaves_what_it_knew_as_the_parents(service, jou
     process = start(NOBODY, "p", ["sh", "-c", "echo $$; exec sleep 60"])
     assert process.stdout is not None
     child = int(process.stdout.readline())
-    while not list(journals.glob("*.parent/*.log")):
+    while not (list(journals.glob("*.parent/*.log")) and records(journals)):
         time.sleep(0.01)
     process.kill()
     process.wait(30)
