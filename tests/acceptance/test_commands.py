@@ -38,9 +38,9 @@ def test_the_demo_shows_a_hang_with_its_line_and_says_what_became_of_each_progra
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"MainThread stood in wait_for_a_reply \(worker.py:\d+\): time.sleep", done.stdout)
     assert "application_recovered" in done.stdout
-    assert "crashed: killed by SIGKILL; its last words: Something is wrong here" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
     after = done.stdout.partition("What became of them")[2]
+    assert "crashed: killed by SIGKILL; its last words: Something is wrong here" in after, done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
     assert "--stay keeps it" in after
     assert "http" not in after, "its service has ended"
 
