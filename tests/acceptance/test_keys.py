@@ -1,6 +1,7 @@
 """A program and a service that asks for keys."""
 
 import os
+import time
 
 import pytest
 from tests.acceptance.programs import NOBODY, run
@@ -16,6 +17,10 @@ def test_a_program_shows_its_key_and_one_without_loses_nothing(service, journals
     _, key = make(service.database, "ci", "ingest", "read")
     without = datacat.create_session(service.url, product="editor", capture_exceptions=False)
     without.log_event("saved")
+    deadline = time.monotonic() + 30
+    while not without.stats.last_error:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert not without.flush(timeout=1)
     assert "401" in str(without.stats.last_error)
     without.end()
