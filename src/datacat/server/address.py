@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import Final
 
 from datacat.model.errors import ConfigurationError
@@ -44,8 +45,8 @@ def check_names(settings: Settings) -> None:
             )
 
 
-def is_ours(settings: Settings, host: str) -> bool:
-    """Whether a service that asks for no key may be asked by what a header ``Host`` says.
+def asked_by(settings: Settings) -> Callable[[str], bool]:
+    """What says whether a service that asks for no key may be asked by what a header ``Host`` says.
 
     Whoever owns a name can have it lead to this machine, and then the pages of that name are of the service's own
     origin (DNS rebinding). That cannot be done with addresses, nor with names that nobody can own: those without a
@@ -53,20 +54,25 @@ def is_ours(settings: Settings, host: str) -> bool:
     named no names, is asked by any.
 
     >>> asked = ("localhost:8080", "127.0.0.1", "[::1]:80", "buildbox:8080", "", "evil.example:8080")
-    >>> [is_ours(Settings(), each) for each in asked]
+    >>> list(map(asked_by(Settings()), asked))
     [True, True, True, True, True, False]
-    >>> is_ours(Settings(allowed_hosts="datacat.example.org"), "Datacat.example.org")
+    >>> asked_by(Settings(allowed_hosts="datacat.example.org"))("Datacat.example.org")
     True
     """
     named = {_name_of(each) for each in split(settings.allowed_hosts)}
-    if not host or not (named or _is_loopback(settings.host)):
-        return True
-    name = _name_of(host)
-    return (
-        _NOBODYS.fullmatch(name) is not None
-        or _is_address(name.removeprefix("[").removesuffix("]"))
-        or name in named
-    )
+    if not named and not _is_loopback(settings.host):
+        return lambda _: True
+
+    def is_ours(host: str) -> bool:
+        name = _name_of(host)
+        return (
+            not host
+            or name in named
+            or _NOBODYS.fullmatch(name) is not None
+            or _is_address(name.removeprefix("[").removesuffix("]"))
+        )
+
+    return is_ours
 
 
 def _name_of(host: str) -> str:

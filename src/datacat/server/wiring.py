@@ -1,7 +1,6 @@
 """Which parts stand behind the ports: the only place that picks a database."""
 
 from contextlib import closing
-from functools import partial
 from typing import NamedTuple
 
 from litestar import Litestar
@@ -14,7 +13,7 @@ from datacat.ingest.committer import Committer
 from datacat.ingest.throttle import Throttle
 from datacat.model.clock import Clock, SystemClock
 from datacat.query.live import Hub
-from datacat.server.address import is_ours
+from datacat.server.address import asked_by
 from datacat.server.settings import Settings, split
 from datacat.store.keys import KeyStore
 from datacat.store.sqlite.keys import SqliteKeyReader, SqliteKeyStore
@@ -54,7 +53,7 @@ def build(settings: Settings) -> Service:
         asks_no_key=settings.insecure_no_auth,
         kept=settings.retention(),
         cors_origins=split(settings.cors_origins),
-        is_ours=partial(is_ours, settings),
+        is_ours=asked_by(settings),
         more_handlers=[export_sessions, *flat.HANDLERS],
     )
     return Service(app, ingest, throttle, requests, hub, clock)

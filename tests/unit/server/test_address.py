@@ -1,7 +1,7 @@
 import pytest
 
 from datacat.model.errors import ConfigurationError
-from datacat.server.address import check_address, check_names, is_ours
+from datacat.server.address import asked_by, check_address, check_names
 from datacat.server.settings import Settings
 
 
@@ -37,7 +37,7 @@ def test_another_address_is_refused_with_the_cure_unless_keys_are_asked_or_it_is
     ],
 )
 def test_it_is_asked_by_what_nobody_can_own_by_addresses_and_by_the_names_it_was_given(host):
-    assert is_ours(Settings(allowed_hosts="datacat.example.org, board.example"), host)
+    assert asked_by(Settings(allowed_hosts="datacat.example.org, board.example"))(host)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_it_is_asked_by_what_nobody_can_own_by_addresses_and_by_the_names_it_was
     ],
 )
 def test_it_is_not_asked_by_a_name_that_may_be_anybodys(host):
-    assert not is_ours(Settings(allowed_hosts="datacat.example.org"), host)
+    assert not asked_by(Settings(allowed_hosts="datacat.example.org"))(host)
 
 
 @pytest.mark.parametrize(("named", "ours"), [("", True), ("localhost", False)])
 def test_who_lets_everybody_in_who_reaches_the_address_is_asked_by_any_name_unless_it_names_some(named, ours):
     settings = Settings(host="0.0.0.0", insecure_no_auth=True, allowed_hosts=named)
-    assert is_ours(settings, "datacat.example.org") is ours
+    assert asked_by(settings)("datacat.example.org") is ours
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_who_lets_everybody_in_who_reaches_the_address_is_asked_by_any_name_unle
 def test_a_name_may_be_given_as_it_is_asked(named):
     settings = Settings(allowed_hosts=named)
     check_names(settings)
-    assert is_ours(settings, "datacat.example.org")
+    assert asked_by(settings)("datacat.example.org")
 
 
 @pytest.mark.parametrize(
