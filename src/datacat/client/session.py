@@ -426,16 +426,16 @@ class Session:
             return
         if fatal:
             self._fatal = error
-        if isinstance(error, Exception):
-            data = {**hooks.describe(error), "thread": thread}
-            level: Level = "fatal" if fatal else "error"
-            self.log_event("uncaught_exception", data, level=level, message=text_of(error))
+        self._log_uncaught(error, "fatal" if fatal else "error", {"thread": thread})
 
     def on_unheard(self, error: BaseException, task: str) -> None:
         """Record an exception in an event loop that nobody caught: it goes on without that task."""
+        self._log_uncaught(error, "error", {"task": task})
+
+    def _log_uncaught(self, error: BaseException, level: Level, where: dict[str, str]) -> None:
         if isinstance(error, Exception):
-            data = {**hooks.describe(error), "task": task}
-            self.log_event("uncaught_exception", data, level="error", message=text_of(error))
+            data = {**hooks.describe(error), **where}
+            self.log_event("uncaught_exception", data, level=level, message=text_of(error))
 
     def on_exit(self, left: Left | None) -> None:
         """End with the program, unless it was told not to; a forked child that recorded nothing has nothing to end."""
