@@ -17,15 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datacat.cli.service import STYLES, client_of, terminal
+from datacat.cli.service import NOT_IN_A_LINE, STYLES, client_of, terminal
 from datacat.client.api import DatacatClient
 from datacat.model.errors import RequestFailed
 
 EXAMPLES: Final = ("editor.py", "worker.py", "vanishing.py")
 _START_TIMEOUT: Final = 20.0
 _LOOK_EVERY: Final = 0.3
-_UNTOLD: Final = ("stacks", "samples", "heartbeat")
-"""Of a hang: what has lines of its own, and what is for the service to tell it by."""
 _VERDICT_WITHIN: Final = 5.0
 """Seconds that the watchdog of the program that was killed is given; where there is none, its journal speaks."""
 
@@ -192,7 +190,9 @@ def _show_news(console: Console, session: dict[str, Any], before: dict[str, Any]
         _line(console, session["updated_at"], product, f"state     {escape(_compact(session['state']))}")
     for event in session["events"][len(old["events"]) :]:
         style = {"error": "red", "fatal": "bold red", "warning": "yellow"}.get(event["level"], "cyan")
-        text = event["message"] or _compact({k: v for k, v in event["data"].items() if k not in _UNTOLD})
+        text = event["message"] or _compact(
+            {k: v for k, v in event["data"].items() if k not in NOT_IN_A_LINE}
+        )
         _line(console, event["timestamp"], product, f"event     [{style}]{event['name']}[/] {escape(text)}")
         if where := _innermost(event["data"]):
             _line(console, event["timestamp"], product, f"          [red]{escape(where)}[/]")
