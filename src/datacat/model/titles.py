@@ -9,6 +9,7 @@ from datacat.model.fingerprint import crash_frames
 from datacat.model.hangs import Hang, place_of
 from datacat.model.lifecycle import Status
 from datacat.model.session import Session
+from datacat.model.terminal import ESCAPES
 
 _LONGEST: Final = 300
 
@@ -21,13 +22,7 @@ _WORDS: Final = {
 _OWN_HAND: Final = frozenset({"SIGABRT"})
 """Signals that a program sends itself, having said why."""
 
-_CONTROL: Final = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, and what moves the cursor
-    r"|\x1b[]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # titles and links
-    r"|\x1b[ -/]*[0-~]"  # sets of characters
-    r"|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"
-)
-"""What is for a terminal to do, and not to be read (ECMA-48)."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
 _ENDINGS: Final = {
     causes.CLEAN: "ended normally",
@@ -87,7 +82,7 @@ def crash_title(cause: str, details: dict[str, Any], place: str = "") -> str:
 def _last_words(details: dict[str, Any]) -> str:
     """What it printed last, of a program that says itself why it ends."""
     stderr = details.get("stderr")
-    lines = _CONTROL.sub("", stderr).split("\n") if isinstance(stderr, str) else []
+    lines = _CONTROL.sub("", ESCAPES.sub("", stderr)).split("\n") if isinstance(stderr, str) else []
     last = next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
     return f"; its last words: {_short(last)}" if last else ""
 

@@ -1,16 +1,14 @@
 """The last lines of what a program printed, as a person saw them."""
 
-import re
 from typing import Final
+
+from datacat.model.terminal import ESCAPES
 
 MAX_LINES: Final = 50
 MAX_BYTES: Final = 16 * 1024
 
 _RAW_BYTES: Final = 4 * MAX_BYTES
 """What is kept before it is made readable: colours, and bars of progress that overwrite themselves, shrink."""
-
-_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-"""ECMA-48 control sequences, and the operating system commands that terminals know."""
 
 
 class Tail:
@@ -38,5 +36,5 @@ class Tail:
         lines = self._bytes.decode("utf-8", "replace").rstrip("\r\n").split("\n")
         if self._cut and len(lines) > 1:
             del lines[0]
-        shown = [_ESCAPES.sub("", line).rstrip("\r").rpartition("\r")[2] for line in lines[-MAX_LINES:]]
+        shown = [ESCAPES.sub("", line).rstrip("\r").rpartition("\r")[2] for line in lines[-MAX_LINES:]]
         return "\n".join(shown).encode()[-MAX_BYTES:].decode("utf-8", "ignore")
